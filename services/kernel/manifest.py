@@ -1,0 +1,131 @@
+"""The table of contents of a service, executable. What is not in it does not run; what breaks a rule is refused."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import MetaData, Table
+
+from services.contracts.envelope import Event
+from services.kernel.broker import Record, TopicSpec
+from services.kernel.wire import Poison, Window
+from services.kernel.work import UnitOfWork
+
+Handler = Callable[..., Awaitable[None]]
+DeletionHandler = Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A record of a batch that cannot be applied."""
+
+    record: Record
+    poison: Poison
+
+
+BulkHandler = Callable[..., Awaitable[Sequence[Rejected]]]
+
+
+class BrokenManifest(ValueError):
+    """Raised at import: a manifest promises what the code does not hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumes:
+    """One event class and its handler `async def on_x(event: X, *, work: UnitOfWork)`, in its own transaction.
+
+    `deletion` takes `(key: str, *, work)` for null values of a compacted topic.
+    """
+
+    event: type[Event]
+    handler: Handler
+    deletion: DeletionHandler | None = None
+    window: Window = field(default_factory=Window)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumesInBulk:
+    """A topic whose records are applied many per transaction: `async def f(batch: Sequence[Record], *, work)`.
+
+    The handler must be idempotent by construction (no inbox row is written) and returns what it rejects.
+    A batch that raises is bisected under savepoints until only the guilty record is rejected.
+    """
+
+    topic: str
+    events: tuple[type[Event], ...]
+    handler: BulkHandler
+    max_records: int = 4_000
+    max_bytes: int = 16_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Work that time triggers: `async def f(run: JobRun)`; one replica at a time runs it, under a lease."""
+
+    name: str
+    every: timedelta
+    run: Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """The face of one service: what it hears, says, stores and serves."""
+
+    name: str
+    title_zh: str
+    title_en: str
+    consumes: tuple[Consumes, ...] = ()
+    bulk: tuple[ConsumesInBulk, ...] = ()
+    publishes: tuple[type[Event], ...] = ()
+    relays: tuple[type[Event], ...] = ()
+    """Events of outside owners that this service's doors (HTTP, file) put on their topics."""
+    topics: tuple[TopicSpec, ...] = ()
+    metadata: MetaData
+    owned: dict[str, str] = field(default_factory=dict)
+    """Table name -> column that names the owner (customer): row-level security is forced on these."""
+    api_hidden: frozenset[str] = frozenset()
+    """Tables that the API's login may not touch at all."""
+    routers: tuple[APIRouter, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    start: Callable[..., Any] | None = None
+    """Optional async context manager `(context) -> ...` for long-lived helpers such as senders."""
+
+    def __post_init__(self) -> None:
+        if self.metadata.schema != self.name:
+            raise BrokenManifest(f"{self.name}: the schema must carry the service's name")
+        for event in self.publishes:
+            if not event.TYPE.startswith(f"keyline.{self.name}."):
+                raise BrokenManifest(f"{self.name} may not publish {event.TYPE}: another producer owns it")
+        for event in self.relays:
+            if event.TYPE.startswith(f"keyline.{self.name}."):
+                raise BrokenManifest(f"{self.name} owns {event.TYPE}: it publishes, it does not relay")
+        for consumed in self.consumes:
+            self._check_handler(consumed)
+        named = {t.name for t in self.topics}
+        said = {e.TOPIC for e in (*self.publishes, *self.relays)}
+        if named != said:
+            raise BrokenManifest(f"{self.name}: topics without events or events without topic: {sorted(named ^ said)}")
+        tables = {t.name for t in self.metadata.tables.values()}
+        if unknown := (set(self.owned) | self.api_hidden) - tables:
+            raise BrokenManifest(f"{self.name}: no such tables {sorted(unknown)}")
+
+    def _check_handler(self, consumed: Consumes) -> None:
+        parameters = list(inspect.signature(consumed.handler, eval_str=True).parameters.values())
+        if not parameters or parameters[0].annotation is not consumed.event:
+            raise BrokenManifest(f"{consumed.handler.__name__} does not take {consumed.event.__name__} first")
+        if len(parameters) < 2 or parameters[1].annotation is not UnitOfWork:
+            raise BrokenManifest(f"{consumed.handler.__name__} does not take the unit of work")
+        if consumed.event.DELIVERY == "state" and "version" not in consumed.event.model_fields:
+            raise BrokenManifest(f"{consumed.event.__name__} is a state without version")
+
+    @property
+    def single_topics(self) -> tuple[str, ...]:
+        return tuple(sorted({c.event.TOPIC for c in self.consumes}))
+
+    @property
+    def own_tables(self) -> list[Table]:
+        kernel = set(vars(self.metadata.info["kernel"]).values())
+        return [t for t in self.metadata.sorted_tables if t not in kernel]

@@ -1,0 +1,267 @@
+"""One transaction per request, message or batch: state, inbox, outbox and audit together. Only this file commits."""
+
+import hashlib
+import json
+import zlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from sqlalchemy import insert, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import MetaData
+
+from services.contracts.envelope import Event
+from services.kernel import faults
+from services.kernel.clock import Clock
+from services.kernel.settings import DatabaseRole, KernelSettings
+from services.kernel.tables import SHARDS, KernelTables, kernel_tables
+
+_IDS = uuid5(NAMESPACE_URL, "keyline")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """What made this transaction happen: an event, a request or a job run. Ids derive from it, so replays repeat them."""
+
+    id: str
+    source: str
+    type: str
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    person_id: str
+    role: str | None = None
+    acting_for: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Whose rows are visible: everything, single owners (customers), areas of the organisation with all below."""
+
+    everything: bool = False
+    owners: frozenset[str] = frozenset()
+    areas: frozenset[str] = frozenset()
+
+
+EVERYTHING = Scope(everything=True)
+NOTHING = Scope()
+
+
+@dataclass(kw_only=True)
+class UnitOfWork:
+    """What a handler, an action or a query gets: a connection inside a transaction, the hour, the cause, the scope."""
+
+    db: AsyncConnection
+    service: str
+    tables: KernelTables
+    now: datetime
+    cause: Cause
+    actor: Actor
+    scope: Scope
+    _emitted: list[tuple[str, str, str, bytes | None]] = field(default_factory=list)
+    _arrived: list[tuple[str, str]] = field(default_factory=list)
+
+    def new_id(self, purpose: str) -> UUID:
+        """The same id for the same cause and purpose, so that a repeated handler creates the same row."""
+        return uuid5(_IDS, f"{self.service}|{self.cause.source}|{self.cause.id}|{purpose}")
+
+    def emit(self, event: Event) -> None:
+        """Say `event` when this transaction commits; there is no other way to say it."""
+        self._emitted.append((event.TOPIC, event.key, event.TYPE, event.to_wire()))
+
+    def emit_deletion(self, event: type[Event], *, key: str) -> None:
+        """Say that the aggregate of a compacted topic is gone (a null value)."""
+        self._emitted.append((event.TOPIC, key, event.TYPE, None))
+
+    def arrived(self, kind: str, reference_id: str) -> None:
+        """Wake the events that wait for this reference; they are applied right after the commit."""
+        self._arrived.append((kind, reference_id))
+
+    async def raw(self) -> Any:
+        """The asyncpg connection inside the same transaction, for COPY and hot paths."""
+        return (await self.db.get_raw_connection()).driver_connection
+
+    async def audit(
+        self,
+        *,
+        action: str,
+        object_type: str,
+        object_id: str,
+        owner_id: str | None = None,
+        before: Any = None,
+        after: Any = None,
+        reason: str | None = None,
+    ) -> None:
+        """Note who did what to which object; `before` and `after` are kept as hashes only."""
+        await self.db.execute(
+            insert(self.tables.audit).values(
+                actor=self.actor.person_id,
+                acting_for=self.actor.acting_for,
+                role=self.actor.role,
+                action=action,
+                object_type=object_type,
+                object_id=object_id,
+                owner_id=owner_id,
+                cause_id=f"{self.cause.source}/{self.cause.id}"[:160],
+                before_hash=_digest(before),
+                after_hash=_digest(after),
+                reason=reason,
+            )
+        )
+
+    async def _flush(self) -> None:
+        if self._emitted:
+            await self._write_outbox()
+        for kind, reference_id in sorted(set(self._arrived)):
+            waiting = self.tables.waiting
+            await self.db.execute(
+                update(waiting)
+                .where(waiting.c.reference_kind == kind, waiting.c.reference_id == reference_id)
+                .values(next_try_at=text("clock_timestamp()"))
+            )
+
+    async def _write_outbox(self) -> None:
+        per_key: dict[tuple[str, str], int] = defaultdict(int)
+        for topic, key, _, _ in self._emitted:
+            per_key[topic, key] += 1
+        stream = self.tables.outbox_stream
+        claim = upsert(stream).values(
+            [{"aggregatetype": t, "aggregateid": k, "version": n} for (t, k), n in sorted(per_key.items())]
+        )
+        # The row lock on the stream serialises writers of one key, so its numbers rise in commit order.
+        claim = claim.on_conflict_do_update(
+            index_elements=[stream.c.aggregatetype, stream.c.aggregateid],
+            set_={"version": stream.c.version + claim.excluded.version},
+        )
+        last = await self.db.execute(claim.returning(stream.c.aggregatetype, stream.c.aggregateid, stream.c.version))
+        next_version = {(r[0], r[1]): r[2] - per_key[r[0], r[1]] for r in last}
+        rows = []
+        for ordinal, (topic, key, type_, payload) in enumerate(self._emitted):
+            next_version[topic, key] += 1
+            event_id = self.new_id(f"emit|{ordinal}|{type_}|{key}")
+            rows.append(self._outbox_row(event_id, topic, key, type_, payload, next_version[topic, key]))
+        await self.db.execute(insert(self.tables.outbox), rows)
+
+    def _outbox_row(
+        self, event_id: UUID, topic: str, key: str, type_: str, payload: bytes | None, version: int
+    ) -> dict[str, Any]:
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": str(event_id),
+            "ce_source": f"keyline/{self.service}",
+            "ce_type": type_,
+            "ce_time": self.now.isoformat(),
+            "ce_subject": key,
+            "ce_dataschema": f"urn:keyline:{type_}",
+            "ce_causeid": self.cause.id,
+            "ce_traceparent": self.cause.traceparent,
+            "content-type": "application/json",
+        }
+        return {
+            "id": event_id,
+            "aggregatetype": topic,
+            "aggregateid": key,
+            "version": version,
+            "type": type_,
+            "topic": topic,
+            "shard": zlib.crc32(f"{topic}|{key}".encode()) % SHARDS,
+            "payload": payload,
+            "headers": headers,
+        }
+
+
+def _digest(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    return hashlib.sha256(json.dumps(value, default=str, sort_keys=True, ensure_ascii=False).encode()).digest()
+
+
+class Database:
+    """Engines of one service, one per login. `work` is the only way to a transaction."""
+
+    def __init__(self, *, service: str, metadata: MetaData, settings: KernelSettings) -> None:
+        self.service = service
+        self.clock: Clock = settings.clock
+        self._settings = settings
+        self._tables = kernel_tables(metadata)
+        self._engines: dict[DatabaseRole, AsyncEngine] = {}
+        self.on_emitted: list[Any] = []
+
+    @property
+    def tables(self) -> KernelTables:
+        return self._tables
+
+    def engine(self, role: DatabaseRole) -> AsyncEngine:
+        if role not in self._engines:
+            statement_timeout = "5000" if role == "api" else "60000"
+            self._engines[role] = create_async_engine(
+                self._settings.database_url(service=self.service, role=role),
+                pool_size=self._settings.pool_size,
+                max_overflow=0,
+                pool_timeout=2 if role == "api" else 30,
+                connect_args={
+                    "timeout": 5,
+                    "command_timeout": 10 if role == "api" else 120,
+                    "server_settings": {
+                        "application_name": f"keyline-{self.service}-{role}",
+                        "statement_timeout": statement_timeout,
+                        "lock_timeout": "10000",
+                        "idle_in_transaction_session_timeout": "30000",
+                        "timezone": "UTC",
+                    },
+                },
+            )
+        return self._engines[role]
+
+    @asynccontextmanager
+    async def work(
+        self, *, role: DatabaseRole, cause: Cause, actor: Actor, scope: Scope = NOTHING
+    ) -> AsyncIterator[UnitOfWork]:
+        """Open a transaction, hand out the unit of work, commit; on any exception roll back and pass it on."""
+        async with self.engine(role).connect() as connection, connection.begin():
+            unit = UnitOfWork(
+                db=connection,
+                service=self.service,
+                tables=self._tables,
+                now=self.clock.now(),
+                cause=cause,
+                actor=actor,
+                scope=scope,
+            )
+            await set_scope(connection, scope)
+            faults.point("after-begin")
+            yield unit
+            faults.point("after-effect")
+            await unit._flush()
+            faults.point("before-commit")
+        faults.point("after-commit")
+        if unit._emitted:
+            for wake in self.on_emitted:
+                wake()
+
+    async def close(self) -> None:
+        for engine in self._engines.values():
+            await engine.dispose()
+
+
+async def set_scope(connection: AsyncConnection, scope: Scope) -> None:
+    """Tell row-level security, for this transaction only, whose rows may be seen. Unset means none."""
+    await connection.execute(
+        text(
+            "SELECT set_config('keyline.everything', :e, true), set_config('keyline.owners', :o, true),"
+            " set_config('keyline.areas', :a, true)"
+        ),
+        {
+            "e": "on" if scope.everything else "off",
+            "o": ",".join(sorted(scope.owners)),
+            "a": ",".join(sorted(scope.areas)),
+        },
+    )
