@@ -1,0 +1,1 @@
+"""Portrait: the archive of customers, their metering, classes and scores."""

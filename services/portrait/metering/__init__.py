@@ -1,0 +1,1 @@
+"""Interval data: from the wire to day blocks."""
