@@ -1,12 +1,13 @@
 """Overlay of offered slots on day blocks. The winner of a slot is the greatest offer in a total order, so the
 result is the same for every order, repetition and grouping of the offers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.portrait.rules.day_block import FIELDS, FROM_MEAN_POWER, MISSING, WIDTH, Slots
+from services.portrait.rules.day_block import FIELDS, FROM_MEAN_POWER, MISSING, WIDTH, BlockKey, Slots
 
 ESTIMATED = 1
 """Quality code of a value that nobody measured (day_block.QUALITIES)."""
@@ -39,6 +40,15 @@ class MergeCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferBatch:
+    """Offers for slots of many blocks. `keys` are distinct and ascending; `cells[i] = block * WIDTH + slot`."""
+
+    keys: Sequence[BlockKey]
+    offers: Slots
+    cells: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
     slots: Slots
     changed: NDArray[np.bool_]
@@ -47,7 +57,7 @@ class Merged:
 
 
 def overlay(*, blocks: Slots, offers: Slots, cells: NDArray[np.int64]) -> Merged:
-    """Lay `offers` on `blocks`; `cells[i] = block * WIDTH + slot` is the cell that offer i is for.
+    """Lay `offers` on `blocks`; `cells[i] = block * WIDTH + slot` says where offer i belongs.
 
     Order: revision, quality rank (a metered energy before one derived from mean power), source time, hash of
     source and event id, and last the value itself, so that no two different offers are equal.

@@ -1,0 +1,1 @@
+"""Measured comparisons. Every compared variant runs interleaved in one invocation, and equality gates the ratio."""
