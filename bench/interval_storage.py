@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.interval_layouts import (
     BLOCK_TABLE,
@@ -59,7 +61,7 @@ def readings(*, seed: int, meters: range, day: date, slots: range, one_event: bo
     if one_event:
         second = np.broadcast_to(86_400 + second[:, :1], shape)
     ties = rng.integers(0, 2**32, (len(keys), 1) if one_event else shape)
-    flat = {
+    flat: dict[str, NDArray[Any]] = {
         "value": rng.integers(500, 90_000, shape).astype(np.int32),
         "quality": np.full(shape, 3, np.uint8),
         "revision": np.zeros(shape, np.int32),

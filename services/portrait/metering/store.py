@@ -1,0 +1,146 @@
+"""Stores interval data: touched blocks are locked in key order, overlaid in NumPy and written back if they changed."""
+
+# ruff: noqa: S608 - the text is composed of constants of this package; every value is a parameter
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+import asyncpg
+import numpy as np
+
+from services.portrait.metering.tables import CONTENT, KEY, ROLLUPS
+from services.portrait.rules.day_block import FIELDS, BlockKey, Slots, StoredBlock, decode, encode
+from services.portrait.rules.merge import MergeCounts, OfferBatch, day_rollups, overlay
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+SCHEMA = "portrait"
+_ATTEMPTS = 3
+_STAGED = (*KEY, *CONTENT, *ROLLUPS, "known")
+
+
+def _listed(names: Iterable[str], *, prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+_LOCK = f"""
+SELECT k.ordinal - 1, {_listed(CONTENT, prefix="b.")}
+FROM unnest($1::text[], $2::smallint[], $3::date[], $4::smallint[]) WITH ORDINALITY AS k({_listed(KEY)}, ordinal)
+JOIN {SCHEMA}.interval_block b USING ({_listed(KEY)})
+WHERE b.day BETWEEN $5 AND $6 ORDER BY k.ordinal FOR UPDATE OF b"""
+_STAGE = f"""
+CREATE TEMP TABLE IF NOT EXISTS incoming_block ON COMMIT DELETE ROWS AS
+SELECT {_listed((*KEY, *CONTENT, *ROLLUPS))}, false AS known FROM {SCHEMA}.interval_block WITH NO DATA"""
+_HOLDER = f"""
+(SELECT h.customer_id FROM {SCHEMA}.usage_point_holder h
+ WHERE h.usage_point_id = i.usage_point_id AND h.from_day <= i.day AND (h.to_day IS NULL OR i.day < h.to_day)
+ ORDER BY h.from_day DESC LIMIT 1)"""
+_INSERT = f"""
+INSERT INTO {SCHEMA}.interval_block ({_listed((*KEY, *CONTENT, *ROLLUPS))}, customer_id)
+SELECT {_listed((*KEY, *CONTENT, *ROLLUPS), prefix="i.")}, {_HOLDER}
+FROM pg_temp.incoming_block i WHERE i.known = $1 ORDER BY {_listed(KEY, prefix="i.")}"""
+_REPLACE = f"{_INSERT} ON CONFLICT ({_listed(KEY)}) DO UPDATE SET " + ", ".join(
+    f'"{name}" = excluded."{name}"' for name in (*CONTENT, *ROLLUPS)
+)
+_ADOPT = f"""
+UPDATE {SCHEMA}.interval_block b SET customer_id = h.customer_id FROM {SCHEMA}.usage_point_holder h
+WHERE h.usage_point_id = b.usage_point_id AND h.from_day <= b.day AND (h.to_day IS NULL OR b.day < h.to_day)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCounts:
+    counts: MergeCounts
+    changed: Sequence[BlockKey]
+    """Blocks whose content is another than before, in key order."""
+
+
+async def store_blocks(connection: Connection, batch: OfferBatch) -> StoredCounts:
+    """Apply `batch` inside the caller's transaction (read committed). Repeating it changes nothing.
+
+    `connection` is the raw asyncpg connection; a savepoint is used. Two writers that meet in a deadlock, or
+    thrice create the same block at the same time, raise asyncpg's transient error for the caller to retry.
+    """
+    if not connection.is_in_transaction():
+        raise RuntimeError("store_blocks needs the caller's open transaction")
+    if not batch.keys:
+        return StoredCounts(counts=MergeCounts(), changed=[])
+    await ensure_partitions(connection, days={key.day for key in batch.keys})
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            async with connection.transaction():
+                return await _store_once(connection, batch)
+        except asyncpg.UniqueViolationError as error:
+            # Another writer created one of the blocks after we looked; now it is there to be locked.
+            if attempt == _ATTEMPTS:
+                raise asyncpg.SerializationError("interval blocks are being created by another writer") from error
+    raise AssertionError
+
+
+async def _store_once(connection: Connection, batch: OfferBatch) -> StoredCounts:
+    before, known = await _locked_blocks(connection, batch.keys)
+    merged = overlay(blocks=before, offers=batch.offers, cells=batch.cells)
+    changed = np.flatnonzero(merged.changed)
+    keys = [batch.keys[i] for i in changed.tolist()]
+    if keys:
+        rows = _rows(keys, merged.slots[changed], known[changed].tolist())
+        await connection.execute(_STAGE)
+        await connection.copy_records_to_table("incoming_block", schema_name="pg_temp", records=rows, columns=_STAGED)
+        for statement, is_known in ((_INSERT, False), (_REPLACE, True)):
+            if is_known in known[changed]:
+                await connection.execute(statement, is_known)
+        await connection.execute("DELETE FROM pg_temp.incoming_block")
+    return StoredCounts(counts=merged.counts, changed=keys)
+
+
+async def _locked_blocks(connection: Connection, keys: Sequence[BlockKey]) -> tuple[Slots, Any]:
+    """The blocks of `keys` (empty where there is none) and which of them exist, locked until the end."""
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    found = await connection.fetch(_LOCK, *columns, min(columns[2]), max(columns[2]))
+    slots, known = Slots.empty(blocks=len(keys)), np.zeros(len(keys), bool)
+    if found:
+        at = np.array([row[0] for row in found])
+        there = decode(rows=[StoredBlock(*row[1:6]) for row in found])
+        for name, _ in FIELDS:
+            getattr(slots, name)[at] = getattr(there, name)
+        known[at] = True
+    return slots, known
+
+
+def _rows(keys: Sequence[BlockKey], slots: Slots, known: Sequence[bool]) -> list[tuple[Any, ...]]:
+    blocks = encode(slots=slots, step_minutes=np.array([key.step_minutes for key in keys]))
+    rollups = day_rollups(slots=slots)
+    numbers = zip(*[getattr(rollups, name).tolist() for name in ROLLUPS], strict=True)
+    return [(*k, *b, *n, there) for k, b, n, there in zip(keys, blocks, numbers, known, strict=True)]
+
+
+async def ensure_partitions(connection: Connection, days: Iterable[date]) -> None:
+    """Make sure the months of `days` exist. Nothing is remembered: a rolled-back month is gone again."""
+    months = sorted({day.replace(day=1) for day in days})
+    await connection.execute(f"SELECT {SCHEMA}.ensure_interval_month(d) FROM unnest($1::date[]) AS d", months)
+
+
+async def hold_usage_point(
+    connection: Connection, *, usage_point_id: str, periods: Sequence[tuple[date, date | None, str]]
+) -> None:
+    """Replace who held a usage point when: (from day, first day no longer held or None, customer), not overlapping.
+
+    Blocks stored earlier, also before the usage point was known, move to their customer.
+    """
+    holder = f"{SCHEMA}.usage_point_holder"
+    await connection.execute(f"DELETE FROM {holder} WHERE usage_point_id = $1", usage_point_id)
+    rows = [(usage_point_id, *period) for period in sorted(periods, key=lambda p: p[0])]
+    await connection.executemany(f"INSERT INTO {holder} VALUES ($1, $2, $3, $4)", rows)
+    await connection.execute(
+        f"UPDATE {SCHEMA}.interval_block i SET customer_id = {_HOLDER}"
+        f" WHERE usage_point_id = $1 AND customer_id IS DISTINCT FROM {_HOLDER}",
+        usage_point_id,
+    )
+
+
+async def adopt_orphans(connection: Connection) -> int:
+    """Give blocks without a customer to the holder of their day; for a job, since a block stored while its usage
+    point was being announced by another transaction missed the announcement. Returns how many moved."""
+    done = await connection.execute(f"{_ADOPT} AND b.customer_id IS NULL")
+    return int(done.rsplit(" ", 1)[-1])

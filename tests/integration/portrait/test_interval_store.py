@@ -1,0 +1,187 @@
+"""Interval data in a real Postgres: exactly once by construction, for any order, by the worker's own rights."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import asyncpg
+import numpy as np
+import pytest
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from deploy.local.postgres import EmbeddedPostgres
+from services.portrait.metering.store import Connection, StoredCounts, adopt_orphans, hold_usage_point, store_blocks
+from services.portrait.metering.tables import interval_tables
+from services.portrait.rules.day_block import FIELDS, WIDTH, BlockKey, Slots
+from services.portrait.rules.merge import MergeCounts, OfferBatch
+
+DAY = date(2026, 3, 31)
+Reading = tuple[str, date, int, int, int]  # usage point, day, slot, value, source time
+
+
+@pytest.fixture(scope="module")
+def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("interval-store")
+    server = EmbeddedPostgres(folder=folder / "postgres", synchronous_commit="off")
+    try:
+        yield server.start().superuser_dsn
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def worker_dsn(server_dsn: str) -> AsyncIterator[str]:
+    """An empty schema, owned by the migrator; the worker has rights on the parent tables only."""
+    admin = await asyncpg.connect(server_dsn)
+    await admin.execute("DROP SCHEMA IF EXISTS portrait CASCADE; DROP ROLE IF EXISTS portrait_worker")
+    await admin.execute("CREATE SCHEMA portrait; CREATE ROLE portrait_worker LOGIN PASSWORD 'only-for-this-test'")
+    metadata = MetaData(schema="portrait")
+    interval_tables(metadata)
+    engine = create_async_engine(server_dsn.replace("postgresql://", "postgresql+asyncpg://"))
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    await engine.dispose()
+    for statement in metadata.info["after_migration"]:
+        await admin.execute(statement)
+    await admin.execute("GRANT USAGE ON SCHEMA portrait TO portrait_worker")
+    for table in metadata.sorted_tables:
+        await admin.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO portrait_worker")
+    yield "postgresql://portrait_worker:only-for-this-test@" + server_dsn.split("@")[1]
+    await admin.close()
+
+
+@pytest.fixture
+async def worker(worker_dsn: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(worker_dsn)
+    yield connection
+    await connection.close()
+
+
+def batch(readings: list[Reading]) -> OfferBatch:
+    keys = sorted({BlockKey(up, 1, day, 15) for up, day, *_ in readings})
+    index = {key: i for i, key in enumerate(keys)}
+    cells = [index[BlockKey(up, 1, day, 15)] * WIDTH + slot for up, day, slot, *_ in readings]
+    columns = {
+        "value": [r[3] for r in readings],
+        "quality": [3] * len(readings),
+        "revision": [0] * len(readings),
+        "source_time_us": [r[4] for r in readings],
+        "tie": [7] * len(readings),
+    }
+    offers = Slots(**{name: np.array(columns[name]).astype(dtype) for name, dtype in FIELDS})
+    return OfferBatch(keys=keys, offers=offers, cells=np.array(cells, np.int64))
+
+
+async def stored(connection: Connection, readings: list[Reading]) -> StoredCounts:
+    async with connection.transaction():
+        return await store_blocks(connection, batch(readings))
+
+
+async def digest(connection: Connection) -> str:
+    rows = await connection.fetch("SELECT * FROM portrait.interval_block ORDER BY 1, 2, 3, 4")
+    return hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()
+
+
+def curves(points: int, days: int) -> list[Reading]:
+    return [
+        (f"UP-{p}", DAY + timedelta(days=d), slot, 100 * p + slot, 1_000)
+        for p in range(points)
+        for d in range(days)
+        for slot in range(96)
+    ]
+
+
+async def test_a_new_curve_is_stored_with_its_rollups(worker: Connection) -> None:
+    done = await stored(worker, curves(1, 1))
+    row = await worker.fetchrow("SELECT * FROM portrait.interval_block")
+    assert row is not None
+    assert done.counts == MergeCounts(stored=96)
+    assert done.changed == [BlockKey("UP-0", 1, DAY, 15)]
+    assert (row["total"], row["maximum"], row["maximum_slot"], row["present"]) == (96 * 95 // 2, 95, 95, 96)
+
+
+async def test_single_readings_in_random_order_and_partition_end_in_the_same_rows_as_one_batch(
+    worker: Connection,
+) -> None:
+    readings = [*curves(3, 2), ("UP-1", DAY, 5, 9_999, 2_000)]
+    await stored(worker, readings)
+    expected = await digest(worker)
+    await worker.execute("DELETE FROM portrait.interval_block")
+    rng = np.random.default_rng(4)
+    shuffled = [readings[i] for i in rng.permutation(len(readings))] + readings[:50]
+    for part in np.array_split(np.arange(len(shuffled)), 7):
+        await stored(worker, [shuffled[i] for i in part])
+    assert await digest(worker) == expected
+
+
+async def test_a_repeated_batch_changes_nothing_and_counts_duplicates(worker: Connection) -> None:
+    await stored(worker, curves(2, 1))
+    before = await digest(worker)
+    again = await stored(worker, curves(2, 1))
+    assert again.counts == MergeCounts(duplicates=192)
+    assert not again.changed
+    assert await digest(worker) == before
+
+
+async def test_two_batches_in_one_transaction_both_arrive(worker: Connection) -> None:
+    async with worker.transaction():
+        await store_blocks(worker, batch([("UP-0", DAY, 1, 5, 1)]))
+        await store_blocks(worker, batch([("UP-0", DAY, 2, 6, 1), ("UP-1", DAY, 2, 6, 1)]))
+    assert await worker.fetchval("SELECT sum(present) FROM portrait.interval_block") == 3
+
+
+async def test_writers_that_create_the_same_blocks_at_once_lose_no_reading(worker_dsn: str) -> None:
+    connections = [await asyncpg.connect(worker_dsn) for _ in range(4)]
+    readings = curves(20, 2)
+    try:
+        await asyncio.gather(*[stored(c, readings[i::4]) for i, c in enumerate(connections)])
+        total = await connections[0].fetchval("SELECT sum(present) FROM portrait.interval_block")
+    finally:
+        await asyncio.gather(*[connection.close() for connection in connections])
+    assert total == len(readings)
+
+
+async def test_months_appear_when_needed_and_vanish_with_their_transaction(worker: Connection) -> None:
+    transaction = worker.transaction()
+    await transaction.start()
+    await store_blocks(worker, batch([("UP-0", date(2021, 2, 1), 1, 5, 1)]))
+    await transaction.rollback()
+    assert await worker.fetchval("SELECT to_regclass('portrait.interval_block_202102')") is None
+    await stored(worker, [("UP-0", date(2021, 2, 1), 1, 5, 1)])
+    assert await worker.fetchval("SELECT count(*) FROM portrait.interval_block") == 1
+
+
+async def test_the_worker_cannot_read_a_partition_directly(worker: Connection) -> None:
+    await stored(worker, [("UP-0", DAY, 1, 5, 1)])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await worker.fetch("SELECT * FROM portrait.interval_block_202603")
+
+
+async def test_blocks_stored_before_the_usage_point_was_known_are_adopted_by_the_holder_of_their_day(
+    worker: Connection,
+) -> None:
+    await stored(worker, [("UP-0", DAY, 1, 5, 1), ("UP-0", DAY + timedelta(days=1), 1, 5, 1)])
+    async with worker.transaction():
+        await hold_usage_point(
+            worker,
+            usage_point_id="UP-0",
+            periods=[(date(2020, 1, 1), DAY + timedelta(days=1), "C-1"), (DAY + timedelta(days=1), None, "C-2")],
+        )
+    await stored(worker, [("UP-0", DAY + timedelta(days=2), 1, 5, 1)])
+    rows = await worker.fetch("SELECT customer_id FROM portrait.interval_block ORDER BY day")
+    assert [row["customer_id"] for row in rows] == ["C-1", "C-2", "C-2"]
+
+
+async def test_orphans_that_missed_the_announcement_are_adopted_later(worker: Connection) -> None:
+    await stored(worker, [("UP-0", DAY, 1, 5, 1)])
+    await worker.execute("INSERT INTO portrait.usage_point_holder VALUES ('UP-0', '2020-01-01', NULL, 'C-1')")
+    assert await adopt_orphans(worker) == 1
+    assert await worker.fetchval("SELECT customer_id FROM portrait.interval_block") == "C-1"
+
+
+async def test_storing_outside_a_transaction_is_refused(worker: Connection) -> None:
+    with pytest.raises(RuntimeError, match="open transaction"):
+        await store_blocks(worker, batch([("UP-0", DAY, 1, 5, 1)]))
