@@ -1,0 +1,1 @@
+"""The laptop stack: Postgres, a broker and supervised processes, without Docker and without root."""
