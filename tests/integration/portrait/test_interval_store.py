@@ -13,9 +13,10 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.local.postgres import EmbeddedPostgres
+from services.portrait.metering.curves import MonthTotal, month_totals, read_curves, sum_of_curves
 from services.portrait.metering.store import Connection, StoredCounts, adopt_orphans, hold_usage_point, store_blocks
 from services.portrait.metering.tables import interval_tables
-from services.portrait.rules.day_block import FIELDS, WIDTH, BlockKey, Slots
+from services.portrait.rules.day_block import FIELDS, MISSING, WIDTH, BlockKey, Slots
 from services.portrait.rules.merge import MergeCounts, OfferBatch
 
 DAY = date(2026, 3, 31)
@@ -60,10 +61,10 @@ async def worker(worker_dsn: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-def batch(readings: list[Reading]) -> OfferBatch:
-    keys = sorted({BlockKey(up, 1, day, 15) for up, day, *_ in readings})
+def batch(readings: list[Reading], *, step: int = 15) -> OfferBatch:
+    keys = sorted({BlockKey(up, 1, day, step) for up, day, *_ in readings})
     index = {key: i for i, key in enumerate(keys)}
-    cells = [index[BlockKey(up, 1, day, 15)] * WIDTH + slot for up, day, slot, *_ in readings]
+    cells = [index[BlockKey(up, 1, day, step)] * WIDTH + slot for up, day, slot, *_ in readings]
     columns = {
         "value": [r[3] for r in readings],
         "quality": [3] * len(readings),
@@ -185,3 +186,36 @@ async def test_orphans_that_missed_the_announcement_are_adopted_later(worker: Co
 async def test_storing_outside_a_transaction_is_refused(worker: Connection) -> None:
     with pytest.raises(RuntimeError, match="open transaction"):
         await store_blocks(worker, batch([("UP-0", DAY, 1, 5, 1)]))
+
+
+async def test_month_totals_come_from_the_rollups_of_the_days_in_the_period(worker: Connection) -> None:
+    await stored(worker, curves(2, 3))
+    found = await month_totals(
+        worker, usage_point_ids=["UP-0"], channels=[1], from_day=DAY, to_day=DAY + timedelta(days=2)
+    )
+    day = 96 * 95 // 2
+    assert found == [
+        MonthTotal(usage_point_id="UP-0", channel=1, month=date(2026, 3, 1), total=day, minutes=1440),
+        MonthTotal(usage_point_id="UP-0", channel=1, month=date(2026, 4, 1), total=day, minutes=1440),
+    ]
+
+
+async def test_a_day_reported_in_two_steps_is_read_once_from_the_fuller_block(worker: Connection) -> None:
+    await stored(worker, [("UP-0", DAY, slot, 10, 1) for slot in range(95)])
+    async with worker.transaction():
+        await store_blocks(worker, batch([("UP-0", DAY, slot, 44, 1) for slot in range(24)], step=60))
+    read = await read_curves(worker, usage_point_ids=["UP-0"], channel=1, from_day=DAY, to_day=DAY + timedelta(days=1))
+    assert read["UP-0"].step_minutes == 60
+    assert read["UP-0"].total_wh == 24 * 44
+
+
+async def test_curves_hold_a_row_for_every_day_and_add_up_where_all_points_reported(worker: Connection) -> None:
+    await stored(worker, [*curves(1, 1), ("UP-1", DAY, 0, 5, 1), ("UP-1", DAY + timedelta(days=1), 0, 5, 1)])
+    read = await read_curves(
+        worker, usage_point_ids=["UP-0", "UP-1"], channel=1, from_day=DAY, to_day=DAY + timedelta(days=2)
+    )
+    assert read["UP-0"].energy_wh.shape == (2, 96)
+    assert (read["UP-0"].energy_wh[1] == MISSING).all()
+    total = sum_of_curves(curves=list(read.values()))
+    assert total.energy_wh[0, :2].tolist() == [5, MISSING]
+    assert int(total.present.sum()) == 1
