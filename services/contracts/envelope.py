@@ -56,13 +56,20 @@ class Event(Part):
     TOPIC: ClassVar[str]
     KEY: ClassVar[str]
     """Name of the field that becomes the Kafka key."""
+    KEY_PREFIX: ClassVar[str] = ""
+    """Keeps the aggregates of a compacted topic apart where it carries several kinds: `post:P-1`, `unit:P-1`."""
     AGGREGATE: ClassVar[str | None] = None
     """Name of the field that identifies the aggregate whose `version` counts, if not the key."""
     DELIVERY: ClassVar[Delivery] = "fact"
 
     @property
     def key(self) -> str:
-        return str(getattr(self, self.KEY))
+        return self.key_of(getattr(self, self.KEY))
+
+    @classmethod
+    def key_of(cls, value: object) -> str:
+        """The Kafka key of an aggregate of which only the id is known, as a deletion needs it."""
+        return f"{cls.KEY_PREFIX}{value}"
 
     @property
     def aggregate_id(self) -> str:
@@ -92,7 +99,7 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:keyline:{event.TYPE}",
         "x-topic": event.TOPIC,
-        "x-key": event.KEY,
+        "x-key": f"{event.KEY_PREFIX}{{{event.KEY}}}",
         "x-delivery": event.DELIVERY,
         **schema,
     }

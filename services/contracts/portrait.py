@@ -1,0 +1,142 @@
+"""What portrait says: the archive for the others, scores, classes, advice."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from services.contracts.envelope import Event, Id, Instant, Kva, Kw, Label, Part, Version, Yuan
+from services.contracts.marketing import ImportanceGrade
+
+FourHighClass = Literal["high-reliability", "high-contribution", "high-service", "high-potential"]
+Band = Literal["A", "B", "C", "D", "E"]
+INTERNAL: dict[str, Any] = {"x-internal": True}
+"""Marks what no customer route may show."""
+
+
+class ProfileAccount(Part):
+    account_id: Id
+    service_area_id: Id
+    contract_capacity_kva: Kva
+    voltage_kv: Annotated[Decimal, Field(gt=0, le=1000)]
+    importance_grade: ImportanceGrade
+    dual_supply: bool
+
+
+class ProfileSite(Part):
+    site_id: Id
+    name: Label
+    asset_ids: Annotated[tuple[Id, ...], Field(max_length=200)] = ()
+
+
+class ProfileUsagePoint(Part):
+    usage_point_id: Id
+    account_id: Id
+    site_id: Id
+    feeder_ids: Annotated[tuple[Id, ...], Field(max_length=8)] = ()
+
+
+class CustomerProfileChanged(Event):
+    """All that inspection, outage and notify need of a customer; the only source of that state."""
+
+    TYPE = "keyline.portrait.customer-profile-changed.v1"
+    TOPIC = "portrait-customers"
+    KEY = "customer_id"
+    DELIVERY = "state"
+
+    customer_id: Id
+    version: Version
+    name: Label
+    key_account: bool
+    accounts: Annotated[tuple[ProfileAccount, ...], Field(max_length=500)]
+    sites: Annotated[tuple[ProfileSite, ...], Field(max_length=500)]
+    usage_points: Annotated[tuple[ProfileUsagePoint, ...], Field(max_length=2000)]
+    importance_grade: ImportanceGrade
+    mean_load_kw: Kw | None = None
+    classes: Annotated[tuple[FourHighClass, ...], Field(max_length=4, json_schema_extra=INTERNAL)] = ()
+    primary_class: Annotated[FourHighClass | None, Field(json_schema_extra=INTERNAL)] = None
+    attention_level: Annotated[int, Field(ge=0, le=3, json_schema_extra=INTERNAL)] = 0
+    attention_reasons: Annotated[tuple[Label, ...], Field(max_length=20, json_schema_extra=INTERNAL)] = ()
+    cycle_factor: Annotated[Decimal, Field(ge=0, le=1, json_schema_extra=INTERNAL)] = Decimal(1)
+
+
+class SubScore(Part):
+    indicator: Id
+    value: float | None
+    points: Annotated[float, Field(ge=0, le=100)] | None
+    reason: Label | None = None
+
+
+class EfficiencyScored(Event):
+    TYPE = "keyline.portrait.efficiency-scored.v1"
+    TOPIC = "portrait-scores"
+    KEY = "customer_id"
+
+    customer_id: Id
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    run_id: Id
+    score: Annotated[float, Field(ge=0, le=100)] | None
+    band: Band | None
+    previous_band: Band | None = None
+    not_scored_because: Label | None = None
+    sub_scores: Annotated[tuple[SubScore, ...], Field(max_length=30)]
+    weakest: Annotated[tuple[Id, ...], Field(max_length=3)] = ()
+
+
+class CustomerReclassified(Event):
+    """A notification for the account manager, not a state. Internal."""
+
+    TYPE = "keyline.portrait.customer-reclassified.v1"
+    TOPIC = "portrait-scores"
+    KEY = "customer_id"
+
+    customer_id: Id
+    profile_version: Version
+    classes_before: tuple[FourHighClass, ...]
+    classes_after: tuple[FourHighClass, ...]
+    attention_before: Annotated[int, Field(ge=0, le=3)]
+    attention_after: Annotated[int, Field(ge=0, le=3)]
+    reasons: Annotated[tuple[Label, ...], Field(max_length=20)]
+    occurred_at: Instant
+
+
+class MonthlyUsageComputed(Event):
+    TYPE = "keyline.portrait.monthly-usage-computed.v1"
+    TOPIC = "portrait-usage"
+    KEY = "customer_id"
+
+    customer_id: Id
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    revision: Annotated[int, Field(ge=0)]
+    energy_kwh: Kw
+    mean_load_kw: Kw
+    completeness: Annotated[float, Field(ge=0, le=1)]
+
+
+class AdviceIssued(Event):
+    TYPE = "keyline.portrait.advice-issued.v1"
+    TOPIC = "portrait-advice"
+    KEY = "customer_id"
+
+    customer_id: Id
+    advice_id: Id
+    saving_yuan_per_month: Yuan
+    apply_until: date | None = None
+
+
+class OfferChosen(Event):
+    TYPE = "keyline.portrait.offer-chosen.v1"
+    TOPIC = "portrait-advice"
+    KEY = "customer_id"
+
+    customer_id: Id
+    advice_id: Id
+    offer_id: Id
+    chosen_by: Id
+    chosen_at: Instant
+
+
+EVENTS: tuple[type[Event], ...] = (
+    CustomerProfileChanged, EfficiencyScored, CustomerReclassified, MonthlyUsageComputed, AdviceIssued, OfferChosen,
+)  # fmt: skip
