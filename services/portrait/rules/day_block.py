@@ -21,8 +21,18 @@ MISSING = -(2**31)
 CHANNELS = {"active-import": 1, "active-export": 2, "reactive-lagging": 3, "reactive-leading": 4}
 """Wire name -> stored code. Active channels hold Wh, reactive ones varh."""
 
-QUALITIES = {"estimated": 1, "suspect": 2, "measured": 3, "edited": 4, "validated": 5}
-"""Wire name -> stored code; a higher code is the better witness of the same slot at the same revision."""
+QUALITIES = {
+    "missing": 1,
+    "estimated": 2,
+    "suspect": 3,
+    "questionable": 3,
+    "manual": 4,
+    "measured": 5,
+    "edited": 6,
+    "validated": 7,
+}
+"""Wire name -> stored code; a higher code is the better witness of the same slot at the same revision. Codes are
+stored for ever: names may be added, numbers never change."""
 FROM_MEAN_POWER = 0x80
 """Bit of the quality byte: the energy was derived from a mean power, which yields to a metered energy."""
 

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.portrait.rules.day_block import FIELDS, FROM_MEAN_POWER, MISSING, WIDTH, BlockKey, Slots
-
-ESTIMATED = 1
-"""Quality code of a value that nobody measured (day_block.QUALITIES)."""
+from services.portrait.rules.day_block import FIELDS, FROM_MEAN_POWER, MISSING, QUALITIES, WIDTH, BlockKey, Slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +142,7 @@ def day_rollups(*, slots: Slots) -> DayRollups:
     rows = np.arange(len(value))
     highest = value.argmax(axis=1)  # MISSING is the smallest number there is
     lowest = np.where(present, value, -MISSING).argmin(axis=1)
-    estimated = (slots.quality & ~np.uint8(FROM_MEAN_POWER)) == ESTIMATED
+    estimated = (slots.quality & ~np.uint8(FROM_MEAN_POWER)) == QUALITIES["estimated"]
     return DayRollups(
         total=np.where(present, value, 0).sum(axis=1),
         maximum=value[rows, highest],

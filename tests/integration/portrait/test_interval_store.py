@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -13,7 +13,11 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.local.postgres import EmbeddedPostgres
+from services.contracts.metering import IntervalBlockRecorded
+from services.kernel.broker import Record
+from services.kernel.wire import Window
 from services.portrait.metering.curves import MonthTotal, month_totals, read_curves, sum_of_curves
+from services.portrait.metering.decode import decode_blocks
 from services.portrait.metering.store import Connection, StoredCounts, adopt_orphans, hold_usage_point, store_blocks
 from services.portrait.metering.tables import interval_tables
 from services.portrait.rules.day_block import FIELDS, MISSING, WIDTH, BlockKey, Slots
@@ -219,3 +223,57 @@ async def test_curves_hold_a_row_for_every_day_and_add_up_where_all_points_repor
     total = sum_of_curves(curves=list(read.values()))
     assert total.energy_wh[0, :2].tolist() == [5, MISSING]
     assert int(total.present.sum()) == 1
+
+
+def wire_records() -> list[Record]:
+    """Three days of two points as day curves, single readings, a late part and a correction, each an event."""
+    midnight = datetime(2026, 3, 30, 16, tzinfo=UTC)
+    events = []
+    for point in range(2):
+        for day in range(3):
+            start = midnight + timedelta(days=day)
+            pieces = [(0, 96, 0)] if day else [(slot, 1, 0) for slot in range(96)]
+            for slot, count, revision in [*pieces, (40, 8, 1), (44, 2, 0)]:
+                events.append(
+                    IntervalBlockRecorded(
+                        usage_point_id=f"UP-{point}",
+                        channel="active-import",
+                        kind="mean-power" if revision else "energy",
+                        start=start + timedelta(minutes=15 * slot),
+                        step_minutes=15,
+                        values=tuple(1_000 * point + 7 * slot + 3 * i + revision for i in range(count)),
+                        quality="measured",
+                        revision=revision,
+                        source_time=start + timedelta(hours=30, minutes=slot),
+                    )
+                )
+    headers = {"ce_source": "head-end", "ce_type": IntervalBlockRecorded.TYPE, "ce_time": "2026-04-03T00:00:00+00:00"}
+    return [
+        Record(
+            topic=event.TOPIC,
+            partition=0,
+            offset=i,
+            key=event.key.encode(),
+            value=event.to_wire(),
+            headers={**headers, "ce_id": f"e-{i}"},
+            timestamp_ms=0,
+        )
+        for i, event in enumerate(events)
+    ]
+
+
+async def test_events_off_the_wire_end_in_the_same_rows_for_any_order_and_repetition(worker: Connection) -> None:
+    records = wire_records()
+    ends = set()
+    for seed in range(3):
+        await worker.execute("DELETE FROM portrait.interval_block")
+        rng = np.random.default_rng(seed)
+        order = [*rng.permutation(len(records)), *rng.integers(0, len(records), 30)]
+        for part in np.array_split(np.array(order), 1 + 4 * seed):
+            found = decode_blocks([records[i] for i in part], now=datetime(2026, 4, 3, tzinfo=UTC), window=Window())
+            assert not found.rejected
+            async with worker.transaction():
+                await store_blocks(worker, found.batch)
+        ends.add(await digest(worker))
+    assert len(ends) == 1
+    assert await worker.fetchval("SELECT sum(present) FROM portrait.interval_block") == 2 * 3 * 96

@@ -12,6 +12,7 @@ from services.portrait.rules.day_block import (
     FIELDS,
     FROM_MEAN_POWER,
     MISSING,
+    QUALITIES,
     WIDTH,
     BlockKey,
     Slots,
@@ -27,7 +28,7 @@ BLOCKS = 3
 offer = st.tuples(
     st.integers(0, BLOCKS * WIDTH - 1).map(lambda c: c // WIDTH * WIDTH + c % 5),  # few cells, many contests
     st.integers(-3, 3),
-    st.sampled_from([1, 2, 3, 5, 3 | FROM_MEAN_POWER]),
+    st.sampled_from([*QUALITIES.values(), 3 | FROM_MEAN_POWER]),
     st.integers(0, 2),
     st.integers(10**15, 10**15 + 2),
     st.integers(0, 2),
@@ -106,6 +107,8 @@ def test_rollups_equal_a_recount_of_the_present_slots(offers: list[Offer]) -> No
         assert kept.value[row].tolist().index(max(there)) == rollups.maximum_slot[row]
         assert kept.value[row].tolist().index(min(there)) == rollups.minimum_slot[row]
         assert rollups.present[row] == len(there)
+        estimated = kept.quality[row] & 0x7F == QUALITIES["estimated"]
+        assert rollups.estimated[row] == int(estimated.sum())
 
 
 def test_a_repeated_curve_counts_as_duplicates_and_changes_nothing() -> None:
