@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -99,7 +100,7 @@ def in_force(facts: Iterable[D], *, day: date) -> D | None:
 def without_overlap(facts: tuple[D, ...]) -> tuple[D, ...]:
     """For facts of which one holds at a time. Raises ValueError when two hold on one day."""
     ordered = sorted(facts, key=lambda fact: fact.valid_from)
-    for earlier, later in zip(ordered, ordered[1:], strict=False):
+    for earlier, later in pairwise(ordered):
         if earlier.valid_to is None or earlier.valid_to > later.valid_from:
             raise ValueError(f"two periods overlap on {later.valid_from}; end the earlier one first")
     return facts
