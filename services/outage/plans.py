@@ -1,0 +1,79 @@
+"""A planned outage: a planner enters it in time, a job under the worker's login finds all it touches and says it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from services.kernel.errors import InvalidInput, NotFound, Problem
+from services.kernel.jobs import JobRun
+from services.kernel.work import UnitOfWork
+from services.outage import events_out
+from services.outage.membership import known_members, points_without_supply
+from services.outage.queries import sees_feeder
+from services.outage.rules.notice import in_time, required_notice
+from services.outage.tables import feeder, planned_affected, planned_outage
+
+
+class NoticeTooShort(Problem):
+    status = 422
+    code = "notice-too-short"
+
+
+async def accept(
+    work: UnitOfWork,
+    *,
+    feeder_id: str,
+    section_ids: Sequence[str],
+    starts_at: datetime,
+    ends_at: datetime,
+    reason: str,
+    temporary: bool,
+) -> str:
+    """Its id. Raises `NotFound` for feeders outside the caller's areas, `NoticeTooShort`, `InvalidInput`."""
+    known = select(feeder.c.feeder_id).where(feeder.c.feeder_id == feeder_id, sees_feeder(work))
+    if (await work.db.execute(known)).first() is None:
+        raise NotFound(what_zh="馈线", what_en="feeder", field="feeder_id")
+    if ends_at <= starts_at:
+        raise InvalidInput(zh="ends_at 须晚于 starts_at。", en="ends_at must be later than starts_at.", field="ends_at")
+    if not in_time(now=work.now, starts_at=starts_at, temporary=temporary):
+        hours = int(required_notice(starts_at=starts_at, temporary=temporary).total_seconds() // 3600)
+        raise NoticeTooShort(
+            zh=f"须提前至少 {hours} 小时通知用户，请推迟 starts_at。",
+            en=f"Users need notice of at least {hours} hours; move starts_at.",
+            field="starts_at",
+        )
+    outage_id = str(work.new_id("planned-outage"))
+    row = {
+        "outage_id": outage_id, "version": 1, "feeder_id": feeder_id, "section_ids": sorted(set(section_ids)),
+        "starts_at": starts_at, "ends_at": ends_at, "reason": reason, "temporary": temporary, "status": "accepted",
+    }  # fmt: skip
+    await work.db.execute(planned_outage.insert().values(row))
+    await work.audit(action="planned-outage-accepted", object_type="outage", object_id=outage_id, after=row)
+    return outage_id
+
+
+async def publish_accepted(run: JobRun) -> None:
+    """One plan per transaction: the planner's own scope may be smaller than the feeder, the announcement is not."""
+    accepted = select(planned_outage.c.outage_id).where(planned_outage.c.status == "accepted")
+    async with run.chunk("find") as work:
+        ids = sorted((await work.db.execute(accepted)).scalars())
+    for outage_id in ids:
+        async with run.chunk(outage_id) as work:
+            await publish(work, outage_id=outage_id)
+
+
+async def publish(work: UnitOfWork, *, outage_id: str) -> None:
+    """Say an accepted plan once."""
+    plan = planned_outage
+    find = select(plan).where(plan.c.outage_id == outage_id, plan.c.status == "accepted").with_for_update()
+    row = (await work.db.execute(find)).first()
+    if row is None:
+        return
+    points = await points_without_supply(work, feeder_id=row.feeder_id, section_ids=row.section_ids)
+    members = await known_members(work, usage_point_ids=points)
+    if members:
+        await work.db.execute(planned_affected.insert(), [{"outage_id": outage_id, **vars(m)} for m in members])
+    await work.db.execute(update(plan).where(plan.c.outage_id == outage_id).values(status="published"))
+    await work.audit(action="planned-outage-published", object_type="outage", object_id=outage_id)
+    events_out.say_planned(work, plan=row, members=members)

@@ -1,0 +1,153 @@
+"""What outage stores. Views of others' states first, then its own."""
+
+from sqlalchemy import Boolean, Column, DateTime, ForeignKey, Index, Integer, Numeric, SmallInteger, String, Table
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from services.kernel.tables import open_schema
+
+metadata = open_schema("outage")
+
+
+def _id(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
+    return Column(name, String(64), primary_key=primary_key, nullable=nullable)
+
+
+# Views -----------------------------------------------------------------------------------------------------------
+
+customer = Table(
+    "customer",
+    metadata,
+    _id("customer_id", primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("key_account", Boolean, nullable=False),
+    Column("importance_grade", String(16), nullable=False),
+    Column("high_reliability", Boolean, nullable=False),
+    Column("attention_level", SmallInteger, nullable=False),
+    Column("mean_load_kw", Numeric(14, 6), nullable=True),
+)
+usage_point = Table(
+    "usage_point",
+    metadata,
+    _id("usage_point_id", primary_key=True),
+    _id("account_id"),
+    _id("customer_id"),
+    _id("site_id"),
+)
+Index("ix_usage_point_customer_id", usage_point.c.customer_id)
+usage_point_feeder = Table(
+    "usage_point_feeder",
+    metadata,
+    _id("usage_point_id", primary_key=True),
+    _id("feeder_id", primary_key=True),
+    _id("customer_id"),
+)
+Index("ix_usage_point_feeder_feeder_id", usage_point_feeder.c.feeder_id)
+Index("ix_usage_point_feeder_customer_id", usage_point_feeder.c.customer_id)
+feeder = Table(
+    "feeder",
+    metadata,
+    _id("feeder_id", primary_key=True),
+    Column("name", String(200), nullable=False),
+    _id("substation_id"),
+    _id("area_id"),
+    Column("rating_kva", Numeric(14, 6), nullable=False),
+)
+feeder_section_point = Table(
+    "feeder_section_point",
+    metadata,
+    _id("feeder_id", primary_key=True),
+    _id("section_id", primary_key=True),
+    _id("usage_point_id", primary_key=True),
+)
+feeder_load = Table(
+    "feeder_load",
+    metadata,
+    _id("feeder_id", primary_key=True),
+    Column("load_kw", Numeric(14, 6), nullable=False),
+    Column("measured_at", DateTime(timezone=True), nullable=False),
+)
+supply_alarm = Table(
+    "supply_alarm",
+    metadata,
+    _id("usage_point_id", primary_key=True),
+    _id("customer_id"),
+    Column("lost_at", DateTime(timezone=True), nullable=True),
+    Column("back_at", DateTime(timezone=True), nullable=True),
+)
+notice = Table(
+    "notice",
+    metadata,
+    _id("delivery_id", primary_key=True),
+    _id("outage_id"),
+    _id("customer_id"),
+    _id("person_id"),
+    Column("cause_type", String(200), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("accepted_at", DateTime(timezone=True), nullable=True),
+    Column("delivered_at", DateTime(timezone=True), nullable=True),
+)
+Index("ix_notice_outage_id", notice.c.outage_id)
+
+# Own -------------------------------------------------------------------------------------------------------------
+
+outage = Table(
+    "outage",
+    metadata,
+    _id("outage_id", primary_key=True),
+    Column("fault_id", String(64), nullable=False, unique=True),
+    _id("feeder_id"),
+    Column("cause", String(32), nullable=False),
+    Column("detected_at", DateTime(timezone=True), nullable=False),
+    Column("estimated_at", DateTime(timezone=True), nullable=True),
+    Column("expected_at", DateTime(timezone=True), nullable=True),
+    Column("restored_at", DateTime(timezone=True), nullable=True),
+    Column("status", String(16), nullable=False),  # open | restored
+    Column("set_version", Integer, nullable=False),
+)
+Index("ix_outage_detected_at", outage.c.detected_at)
+affected = Table(
+    "affected",
+    metadata,
+    Column("outage_id", String(64), ForeignKey(outage.c.outage_id), primary_key=True),
+    _id("usage_point_id", primary_key=True),
+    _id("account_id"),
+    _id("customer_id"),
+    # The customer's priority when it was added: keeps the parts of one set version the same in every event.
+    Column("position", Integer, nullable=False),
+)
+Index("ix_affected_customer_id", affected.c.customer_id)
+unknown_point = Table(
+    "unknown_point",
+    metadata,
+    Column("outage_id", String(64), ForeignKey(outage.c.outage_id), primary_key=True),
+    _id("usage_point_id", primary_key=True),
+)
+Index("ix_unknown_point_usage_point_id", unknown_point.c.usage_point_id)
+planned_outage = Table(
+    "planned_outage",
+    metadata,
+    _id("outage_id", primary_key=True),
+    Column("version", Integer, nullable=False),
+    _id("feeder_id"),
+    Column("section_ids", ARRAY(String(64)), nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("temporary", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),  # accepted | published
+)
+planned_affected = Table(
+    "planned_affected",
+    metadata,
+    Column("outage_id", String(64), ForeignKey(planned_outage.c.outage_id), primary_key=True),
+    _id("usage_point_id", primary_key=True),
+    _id("account_id"),
+    _id("customer_id"),
+)
+Index("ix_planned_affected_customer_id", planned_affected.c.customer_id)
+
+OWNED: dict[str, str] = dict.fromkeys(
+    ("customer", "usage_point", "usage_point_feeder", "supply_alarm", "notice", "affected", "planned_affected"),
+    "customer_id",
+)
+"""Tables with customers' rows: row-level security is forced on them."""
