@@ -1,0 +1,1 @@
+"""Outside protocols of notify, one folder each."""
