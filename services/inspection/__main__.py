@@ -1,0 +1,4 @@
+from services.inspection.manifest import SERVICE
+from services.kernel.run import main
+
+main([SERVICE])

@@ -1,0 +1,24 @@
+"""What inspection says."""
+
+from services.contracts.envelope import Event
+from services.contracts.inspection import (
+    HazardClosed,
+    HazardConfirmed,
+    HazardFound,
+    HazardRectified,
+    HazardVerified,
+    HazardVoided,
+    InspectionScheduled,
+    InspectionSubmitted,
+)
+from services.kernel.broker import TopicSpec
+
+EVENTS: tuple[type[Event], ...] = (
+    HazardFound, HazardConfirmed, HazardVoided, HazardRectified, HazardVerified, HazardClosed,
+    InspectionScheduled, InspectionSubmitted,
+)  # fmt: skip
+TOPICS = (
+    TopicSpec(name="inspection-hazards", partitions=6, retention_days=14),
+    TopicSpec(name="inspection-visits", partitions=6, retention_days=14),
+    TopicSpec(name="metering-equipment", partitions=6, retention_days=14),
+)

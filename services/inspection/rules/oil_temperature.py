@@ -1,0 +1,13 @@
+"""Top-oil temperature against its limits (DL/T 572): at a limit is still within it."""
+
+from datetime import date
+
+from services.contracts.inspection import HazardGrade
+from services.inspection.rules.parameters import parameter
+
+
+def grade_of(celsius: float, *, day: date) -> HazardGrade | None:
+    limits = parameter("top-oil-limits-celsius", day=day)
+    if celsius > limits["critical"]:
+        return "critical"
+    return "general" if celsius > limits["general"] else None
