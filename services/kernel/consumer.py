@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiokafka.errors import KafkaError
 
@@ -260,7 +261,7 @@ class SingleLoop(Loop):
                 log.exception("handler failed", extra={"topic": record.topic, "offset": record.offset})
                 if attempt == HANDLER_ATTEMPTS:
                     poison = Poison("handler-failed", type(error).__name__)
-                    refuse = lambda: self.applier.refuse(record, poison)  # noqa: E731
+                    refuse = partial(self.applier.refuse, record, poison)
                     return str(await self._patiently(refuse, what="database"))
                 await self._stay_member(0.1 * 2**attempt)
         raise AssertionError("unreachable")

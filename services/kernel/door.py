@@ -1,4 +1,4 @@
-"""HTTP doors: the way in for companies without Kafka producers. What enters goes to its topic and comes back as an event."""
+"""HTTP doors, for companies without Kafka producers: what enters goes to its topic and comes back as an event."""
 
 import json
 from typing import Annotated, Any

@@ -1,14 +1,18 @@
 """Errors that tell the caller what to do: problem+json (RFC 9457) in Chinese and English."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -96,6 +100,19 @@ class Unavailable(Problem):
         )
 
 
+class Internal(Problem):
+    """A fault of ours; the log has it, the answer tells nothing of the inside."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(self) -> None:
+        super().__init__(
+            zh="系统内部错误，已记录；请稍后重试或联系管理员。",
+            en="An internal error was recorded; retry later or tell the administrator.",
+        )
+
+
 class InvalidInput(Problem):
     status = 422
     code = "invalid-input"
@@ -128,11 +145,32 @@ def install(app: FastAPI) -> None:
     async def on_database_down(request: Request, error: Exception) -> JSONResponse:
         return problem_response(request, Unavailable())
 
+    async def on_database_error(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == "42501":
+            # Row-level security refused a row outside the caller's scope: for the caller it does not exist.
+            return problem_response(request, NotFound())
+        if is_transient(error):
+            return problem_response(request, Unavailable())
+        log.error("request failed in the database", exc_info=error)
+        return problem_response(request, Internal())
+
+    async def on_anything(request: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", exc_info=error)
+        return problem_response(request, Internal())
+
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     for kind in (OperationalError, InterfaceError, PoolTimeout, ConnectionError):
         app.add_exception_handler(kind, on_database_down)
+    app.add_exception_handler(DBAPIError, on_database_error)
+    app.add_exception_handler(Exception, on_anything)
+
+
+def _state_is_transient(error: BaseException | None) -> bool:
+    state = str(getattr(error, "sqlstate", "") or "")
+    # 08 connection, 40 rollback (serialisation, deadlock), 53 resources, 57 operator, 55P03 lock, 25P03 idle session
+    return state[:2] in {"08", "40", "53", "57"} or state in {"55P03", "25P03"}
 
 
 def is_transient(error: BaseException) -> bool:
@@ -143,8 +181,10 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, PoolTimeout | ConnectionError | TimeoutError | InterfaceError | OSError):
         return True
     if isinstance(error, DBAPIError):
-        state = str(getattr(error.orig, "sqlstate", "") or getattr(error.orig, "pgcode", "") or "")
-        # 08 connection, 40 rollback (serialisation, deadlock), 53 resources, 55P03 lock, 57 operator, 25P03/25P02 session
-        return error.connection_invalidated or state[:2] in {"08", "40", "53", "57"} or state in {"55P03", "25P03"}
+        return error.connection_invalidated or _state_is_transient(error.orig)
+    if isinstance(error, asyncpg.InterfaceError) and "connection" in str(error):
+        return True
+    if isinstance(error, asyncpg.PostgresError):
+        return _state_is_transient(error)
     cause = error.__cause__
     return cause is not None and cause is not error and is_transient(cause)

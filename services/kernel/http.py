@@ -126,7 +126,7 @@ class KeylineRoute(APIRoute):
     async def _once(
         self, request: Request, work: UnitOfWork, key: str, inner: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        """The first answer of (person, route, key), also for concurrent repeats; another body under the key is refused."""
+        """The first answer of (person, route, key), also for concurrent repeats; another body is refused."""
         route = f"{request.method} {request.url.path}"[:200]
         await work.db.execute(
             text("SELECT pg_advisory_xact_lock(hashtextextended(:k, 0))"),

@@ -90,6 +90,8 @@ class Service:
     """Tables that the API's login may not touch at all."""
     routers: tuple[APIRouter, ...] = ()
     jobs: tuple[Job, ...] = ()
+    migrations: str = ""
+    """Folder of the alembic revisions; empty means `services/<name>/migrations`."""
     start: Callable[..., Any] | None = None
     """Optional async context manager `(context) -> ...` for long-lived helpers such as senders."""
 

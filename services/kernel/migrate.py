@@ -40,13 +40,13 @@ async def ensure_roles(*, admin_dsn: str, service: str, passwords: dict[str, str
         await connection.close()
 
 
-def configuration(service: str) -> Config:
-    """Alembic's configuration for one service; its revisions live in `services/<service>/migrations/versions`."""
+def configuration(service: Service) -> Config:
+    """Alembic's configuration for one service."""
     config = Config()
     kernel = Path(str(files("services.kernel")))
     config.set_main_option("script_location", str(kernel / "alembic"))
-    config.set_main_option("version_locations", str(kernel.parent / service / "migrations"))
-    config.set_main_option("version_path_separator", "os")
+    config.set_main_option("version_locations", service.migrations or str(kernel.parent / service.name / "migrations"))
+    config.set_main_option("path_separator", "os")
     return config
 
 
@@ -68,7 +68,7 @@ async def migrate(*, service: Service, settings: KernelSettings) -> None:
 
 
 def _upgrade(connection: Connection, service: Service) -> None:
-    config = configuration(service.name)
+    config = configuration(service)
     config.attributes.update(connection=connection, metadata=service.metadata, service=service.name)
     command.upgrade(config, "head")
 

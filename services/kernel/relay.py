@@ -1,6 +1,7 @@
 """From the outbox to the broker: in order per key, never past a failed row, by whole hash shards."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -8,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-from sqlalchemy import text
 
 from services.kernel import faults, metrics
 from services.kernel.broker import Outgoing, Producer
@@ -55,10 +55,8 @@ class Relay:
     async def _rest(self) -> None:
         """Until woken, but not sooner than 20 ms and not later than the poll interval."""
         await asyncio.sleep(_SHORTEST_PAUSE_S)
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout=_POLL_S)
-        except TimeoutError:
-            pass
         self._wake.clear()
 
     async def _turn(self) -> int:
@@ -123,7 +121,7 @@ def _plain_json(value: str) -> Any:
     return json.loads(value)
 
 
-def _waves(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+def _waves(rows: Sequence[Any]) -> list[list[Mapping[str, Any]]]:
     """The n-th rows of all keys together: within a wave no key stands twice."""
     waves: list[list[Mapping[str, Any]]] = []
     depth: dict[tuple[str, str], int] = {}
@@ -139,17 +137,3 @@ def _waves(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
 
 def _outgoing(row: Mapping[str, Any]) -> Outgoing:
     return Outgoing(topic=row["topic"], key=row["aggregateid"].encode(), value=row["payload"], headers=row["headers"])
-
-
-async def outbox_state(database: Database) -> tuple[int, float]:
-    """Rows not published and the age of the oldest in seconds."""
-    async with database.engine("worker").connect() as connection:
-        row = (
-            await connection.execute(
-                text(
-                    "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)"
-                    f' FROM "{database.service}".outbox WHERE published_at IS NULL'
-                )
-            )
-        ).one()
-    return int(row[0]), float(row[1])

@@ -1,3 +1,4 @@
+# ruff: noqa: S608  (names come from manifests, checked against the metadata; identifiers cannot be bound)
 """Grants, policies and partition keeping of one schema, applied after every migration; safe to repeat.
 
 `<service>_migrator` owns the tables, `<service>_api` serves requests under the caller's scope, `<service>_worker`

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, extract, func, select, text, true
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kernel import metrics
 from services.kernel.broker import Consumer, Producer, ensure_topics, existing_topics
@@ -19,7 +20,7 @@ from services.kernel.consumer import Applier, BulkLoop, Loop, Releaser, single_l
 from services.kernel.errors import is_transient
 from services.kernel.jobs import JobRunner
 from services.kernel.manifest import Job, Service
-from services.kernel.relay import Relay, outbox_state
+from services.kernel.relay import Relay
 from services.kernel.retention import seal_audit, sweep
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
@@ -73,6 +74,7 @@ class Runtime:
     async def _topics_ready(self) -> None:
         """Create own topics; wait for the others' (their owners create them)."""
         wanted = {*self.service.single_topics, *(b.topic for b in self.service.bulk)} if self.consumes else set()
+        told: set[str] = set()
         while True:
             try:
                 created = await ensure_topics(self.service.topics, settings=self.settings)
@@ -84,7 +86,9 @@ class Runtime:
                     log.info("topics created: %s", ", ".join(created))
                 if not missing:
                     return
-                log.info("waiting for topics: %s", ", ".join(sorted(missing)))
+                if missing != told:
+                    log.info("waiting for topics: %s", ", ".join(sorted(missing)))
+                    told = missing
             await asyncio.sleep(0.5)
 
     def _start_worker(self) -> None:
@@ -178,27 +182,28 @@ class Runtime:
             await asyncio.sleep(2)
 
     async def _observe_once(self) -> None:
-        name, tables = self.service.name, self.database.tables
-        depth, age = await outbox_state(self.database)
-        metrics.OUTBOX_DEPTH.labels(name).set(depth)
-        metrics.OUTBOX_AGE.labels(name).set(age)
+        name, t = self.service.name, self.database.tables
         async with self.database.engine("worker").connect() as connection:
-            waiting = await connection.execute(
-                text(
-                    "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(waiting_since)), 0)"
-                    f" FROM {tables.waiting.fullname}"
-                )
-            )
-            count, oldest = waiting.one()
-            metrics.WAITING.labels(name).set(count)
-            metrics.WAITING_AGE.labels(name).set(float(oldest))
-            letters = await connection.execute(
-                text(f"SELECT count(*) FROM {tables.dead_letter.fullname} WHERE status = 'open'")  # noqa: S608
-            )
-            metrics.DEAD_LETTERS.labels(name).set(letters.scalar_one())
+            depth, age = await _count_and_age(connection, t.outbox.c.created_at, t.outbox.c.published_at.is_(None))
+            metrics.OUTBOX_DEPTH.labels(name).set(depth)
+            metrics.OUTBOX_AGE.labels(name).set(age)
+            depth, age = await _count_and_age(connection, t.waiting.c.waiting_since, true())
+            metrics.WAITING.labels(name).set(depth)
+            metrics.WAITING_AGE.labels(name).set(age)
+            depth, _ = await _count_and_age(connection, t.dead_letter.c.created_at, t.dead_letter.c.status == "open")
+            metrics.DEAD_LETTERS.labels(name).set(depth)
         for loop in self.loops:
             for topic, lag in (await loop.consumer.lag()).items():
                 metrics.CONSUMER_LAG.labels(name, topic).set(lag)
+
+
+async def _count_and_age(
+    connection: AsyncConnection, since: ColumnElement[Any], where: ColumnElement[bool]
+) -> tuple[int, float]:
+    """How many rows, and the age of the oldest in seconds."""
+    age = func.coalesce(extract("epoch", func.clock_timestamp() - func.min(since)), 0)
+    count, oldest = (await connection.execute(select(func.count(), age).where(where))).one()
+    return int(count), float(oldest)
 
 
 async def _finish(tasks: list[asyncio.Task[None]], *, seconds: float) -> None:
@@ -218,7 +223,7 @@ def _house_jobs() -> tuple[Job, ...]:
 
 
 class _Watchdog(threading.Thread):
-    """Ends the process when the event loop or a poll loop has been silent for twice the limit: a supervisor restarts it."""
+    """Ends a process whose poll loop has been silent for twice the limit; a supervisor restarts it."""
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(daemon=True, name=f"watchdog-{runtime.service.name}")

@@ -27,7 +27,7 @@ _IDS = uuid5(NAMESPACE_URL, "keyline")
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """What made this transaction happen: an event, a request or a job run. Ids derive from it, so replays repeat them."""
+    """What made this transaction happen: an event, a request or a job run. Ids derive from it: replays repeat them."""
 
     id: str
     source: str
@@ -150,7 +150,7 @@ class UnitOfWork:
             rows.append(self._outbox_row(event_id, topic, key, type_, payload, next_version[topic, key]))
         await self.db.execute(insert(self.tables.outbox), rows)
 
-    def _outbox_row(
+    def _outbox_row(  # noqa: PLR0917  (one call, in the order of the columns)
         self, event_id: UUID, topic: str, key: str, type_: str, payload: bytes | None, version: int
     ) -> dict[str, Any]:
         headers = {

@@ -1,0 +1,48 @@
+# Keyline: everything a developer types. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint test test-long contracts bench up down clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyline needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+setup: $(READY) ## make the virtual environment from the lock file
+
+lint: $(READY) ## ruff, mypy --strict, import boundaries, sizes, generated files
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy services deploy bench tests
+	$(VENV)/bin/lint-imports
+	$(RUN) -m tests.architecture.sizes
+	$(RUN) -m services.contracts.generate --check
+
+test: $(READY) ## all tests on an embedded Postgres 18 and a real broker
+	$(RUN) -m pytest -q -m "not long"
+
+test-long: $(READY) ## the long runs
+	$(RUN) -m pytest -q -m long
+
+contracts: $(READY) ## write the JSON Schemas and the AsyncAPI document anew
+	$(RUN) -m services.contracts.generate
+
+bench: $(READY) ## measured comparison of the two interval storages
+	$(RUN) -m bench.interval_storage
+
+up: $(READY) ## start Postgres and a broker under var/ and stay up until Ctrl-C
+	$(RUN) -m deploy.local up
+
+down: $(READY) ## stop what `make up` started
+	$(RUN) -m deploy.local down
+
+clean: ## remove the environment, local data and caches
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

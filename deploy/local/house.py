@@ -1,0 +1,218 @@
+"""The whole house on a laptop: Postgres, a broker, the development issuer, the WeChat sandbox and the services."""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+
+from deploy.local.broker import Broker, start_broker
+from deploy.local.postgres import EmbeddedPostgres, PostgresServer
+from deploy.local.processes import Child, Command, Supervisor, free_port
+from services.kernel.manifest import Service
+from services.kernel.migrate import ROLES, ensure_roles, migrate
+from services.kernel.settings import KernelSettings
+
+PROJECT = Path(__file__).resolve().parents[2]
+AUDIENCE = "keyline-local"
+DATABASE = "keyline"
+
+
+@dataclass(kw_only=True)
+class House:
+    """Everything below `folder`; a second start finds its data, its passwords and its clock again."""
+
+    folder: Path
+    services: tuple[str, ...]
+    as_of: datetime | None = None
+    durable: bool = True
+    children: Supervisor = field(default_factory=Supervisor)
+    ports: dict[str, int] = field(default_factory=dict)
+    postgres: PostgresServer | None = None
+    broker: Broker | None = None
+    _server: EmbeddedPostgres | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.children.stop_all()
+        if self.broker is not None:
+            self.broker.stop()
+        if self._server is not None:
+            self._server.stop()
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._server = EmbeddedPostgres(
+            folder=self.folder / "postgres", synchronous_commit="on" if self.durable else "off"
+        )
+        self.postgres = self._server.start()
+        self.broker = start_broker(folder=self.folder, lib=PROJECT / "var" / "kafka" / "lib")
+        for name in ("issuer", "sandbox", *self.services):
+            self.ports[name] = free_port()
+        asyncio.run(self._prepare_database())
+        self._add_issuer()
+        self._add_sandbox()
+        for service in self.services:
+            self.children.add(self.command_of(service))
+        self.children.start_all()
+
+    @property
+    def admin_dsn(self) -> str:
+        assert self.postgres is not None
+        return f"{self.postgres.superuser_dsn.rsplit('/', 1)[0]}/{DATABASE}"
+
+    @property
+    def issuer(self) -> str:
+        return f"http://127.0.0.1:{self.ports['issuer']}"
+
+    @property
+    def sandbox(self) -> str:
+        return f"http://127.0.0.1:{self.ports['sandbox']}"
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def child(self, service: str) -> Child:
+        return self.children[service]
+
+    def token(self, person_id: str) -> str:
+        """Sign in through the development issuer, as its page does."""
+        request = urllib.request.Request(f"{self.issuer}/token?person_id={person_id}", method="POST")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return str(json.load(answer)["access_token"])
+
+    def secrets_folder(self) -> Path:
+        """One random password file per login (0600), kept between starts."""
+        folder = self.folder / "secrets"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for service in self.services:
+            for role in ROLES:
+                self._secret(folder / f"{service}_{role}")
+        return folder
+
+    def _secret(self, file: Path) -> str:
+        if not file.is_file():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(24))
+        return file.read_text()
+
+    async def _prepare_database(self) -> None:
+        assert self.postgres is not None
+        admin = await asyncpg.connect(self.postgres.superuser_dsn)
+        try:
+            if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+                await admin.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            await admin.close()
+        folder = self.secrets_folder()
+        settings = KernelSettings(
+            environment="development",
+            database_host=self.postgres.host,
+            database_port=self.postgres.port,
+            database_name=DATABASE,
+            secrets_dir=folder,
+        )
+        for name in self.services:
+            service: Service = import_module(f"services.{name}.manifest").SERVICE
+            passwords = {f"{name}_{role}": (folder / f"{name}_{role}").read_text() for role in ROLES}
+            await ensure_roles(admin_dsn=self.admin_dsn, service=name, passwords=passwords)
+            await migrate(service=service, settings=settings)
+
+    def environment(self, service: str) -> dict[str, str]:
+        assert self.postgres is not None
+        assert self.broker is not None
+        found: dict[str, Any] = {
+            "ENVIRONMENT": "development",
+            "INSTANCE": f"{service}-1",
+            "DATABASE_HOST": self.postgres.host,
+            "DATABASE_PORT": self.postgres.port,
+            "DATABASE_NAME": DATABASE,
+            "SECRETS_DIR": self.folder / "secrets",
+            "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
+            "BROKER_KIND": self.broker.kind,
+            "SESSION_TIMEOUT_MS": 6000,
+            "OIDC_ISSUER": self.issuer,
+            "OIDC_AUDIENCE": AUDIENCE,
+            "OIDC_JWKS_URL": f"{self.issuer}/jwks.json",
+            "WECHAT_BASE_URL": self.sandbox,
+            "WECHAT_APP_ID": "wx-sandbox-keyline",
+            "WECHAT_APP_SECRET": "sandbox-" + self._secret(self.folder / "wechat-secret"),
+            "MASTER_KEY": self._secret(self.folder / "master-key"),
+        }
+        if self.as_of is not None:
+            found |= {"AS_OF": self.as_of.isoformat(), "AS_OF_STARTED_AT": self._clock_started_at()}
+        return {f"KEYLINE_{name}": str(value) for name, value in found.items()}
+
+    def _clock_started_at(self) -> float:
+        file = self.folder / "clock"
+        if not file.is_file():
+            file.write_text(str(time.time()))
+        return float(file.read_text())
+
+    def command_of(self, service: str) -> Command:
+        return Command(
+            name=service,
+            argv=[sys.executable, "-m", f"services.{service}", "serve", "--port", str(self.ports[service])],
+            log_path=self.folder / "log" / f"{service}.log",
+            env=self.environment(service),
+            cwd=PROJECT,
+            ready_url=f"{self.url(service)}/readyz",
+            ready_timeout_s=90,
+        )
+
+    def _add_issuer(self) -> None:
+        self.children.add(
+            Command(
+                name="issuer",
+                argv=[
+                    *(sys.executable, "-m", "services.kernel.auth.dev_issuer", "--port", str(self.ports["issuer"])),
+                    *("--key-file", str(self.folder / "issuer-key.json")),
+                ],
+                log_path=self.folder / "log" / "issuer.log",
+                env={
+                    "KEYLINE_ENVIRONMENT": "development",
+                    "KEYLINE_OIDC_ISSUER": self.issuer,
+                    "KEYLINE_OIDC_AUDIENCE": AUDIENCE,
+                },
+                cwd=PROJECT,
+                ready_url=f"{self.issuer}/jwks.json",
+            )
+        )
+
+    def _add_sandbox(self) -> None:
+        if not (PROJECT / "deploy" / "wechat_sandbox" / "__main__.py").is_file() or "notify" not in self.services:
+            return
+        environment = {k: v for k, v in os.environ.items() if k.startswith("WECHAT_")}
+        self.children.add(
+            Command(
+                name="sandbox",
+                argv=[
+                    *(sys.executable, "-m", "deploy.wechat_sandbox", "--port", str(self.ports["sandbox"])),
+                    *("--log", str(self.folder / "log" / "wechat-messages.jsonl")),
+                ],
+                log_path=self.folder / "log" / "sandbox.log",
+                env=environment,
+                cwd=PROJECT,
+                ready_url=f"{self.sandbox}/sandbox/messages",
+            )
+        )
