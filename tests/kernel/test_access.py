@@ -102,7 +102,7 @@ async def test_no_forged_token_is_accepted(signed: EchoHouse) -> None:
     now = int(time.time())
     claims = {"iss": signed.issuer, "aud": AUDIENCE, "sub": "chief", "iat": now, "exp": now + 600}
     kid = signed.key.kid
-    stranger = ECKey.generate_key("P-256", {"kid": kid}, private=True)
+    stranger = ECKey.generate_key("P-256", {"kid": str(kid)}, private=True)
 
     def made(key: ECKey, header: dict[str, object] | None = None, **changed: object) -> str:
         return jwt.encode(
@@ -113,9 +113,11 @@ async def test_no_forged_token_is_accepted(signed: EchoHouse) -> None:
         return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
     secret = OctKey.import_key(json.dumps(signed.key.as_dict(private=False)))
+    symmetric = jwt.encode({"alg": "HS256", "kid": kid}, claims, secret, algorithms=["HS256"])
     bad = {
-        "none": "", "no scheme": good, "alg none": f"Bearer {unsigned({'alg': 'none', 'kid': kid})}.{unsigned(claims)}.",
-        "hmac with the public key": "Bearer " + jwt.encode({"alg": "HS256", "kid": kid}, claims, secret, algorithms=["HS256"]),
+        "none": "", "no scheme": good,
+        "alg none": f"Bearer {unsigned({'alg': 'none', 'kid': kid})}.{unsigned(claims)}.",
+        "hmac with the public key": f"Bearer {symmetric}",
         "foreign key": "Bearer " + made(stranger),
         "unknown kid": "Bearer " + made(stranger, {"kid": "other"}),
         "wrong issuer": "Bearer " + made(signed.key, iss="https://elsewhere.example"),
