@@ -1,0 +1,135 @@
+"""One HTTP exchange with WeChat: bounded in time, connections and size, and honest about what may have happened."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from services.notify.adapters.wechat.errors import WechatUnreachable, refusal
+
+OFFICIAL_BASE_URL = "https://api.weixin.qq.com"
+_MAX_ANSWER_BYTES = 256 * 1024
+_RID = re.compile(r"rid:\s*([0-9A-Za-z-]+)")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportLimits:
+    """Hundreds of parallel sends make WeChat answer -1, so `max_connections` stays modest on purpose."""
+
+    max_connections: int = 32
+    queue_timeout_s: float = 10.0
+    connect_timeout_s: float = 3.0
+    read_timeout_s: float = 5.0
+    total_timeout_s: float = 8.0
+
+
+class Transport:
+    """POST and GET of JSON; one pool per account. Used as an async context manager."""
+
+    def __init__(self, *, base_url: str = OFFICIAL_BASE_URL, limits: TransportLimits | None = None) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            raise ValueError(f"{base_url}：除本机外须用 https。 Use https, except on this machine.")
+        self._base_url = base_url.rstrip("/")
+        self._limits = limits or TransportLimits()
+        self._slots = asyncio.Semaphore(self._limits.max_connections)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        limits = self._limits
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=limits.max_connections),
+            timeout=aiohttp.ClientTimeout(
+                total=limits.total_timeout_s,
+                connect=limits.connect_timeout_s,
+                sock_connect=limits.connect_timeout_s,
+                sock_read=limits.read_timeout_s,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(
+        self, *, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        """The answer of a successful call: POST with a body, GET without.
+
+        Raises `WechatRefused` (its subclass by class) or `WechatUnreachable`.
+        """
+        payload = None if body is None else _encode(body)
+        try:
+            async with asyncio.timeout(self._limits.queue_timeout_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise WechatUnreachable(reason="no free connection", ambiguous=False) from None
+        try:
+            return _read(await self._exchange(path, query or {}, payload))
+        finally:
+            self._slots.release()
+
+    async def _exchange(self, path: str, query: Mapping[str, str], payload: bytes | None) -> bytes:
+        if self._session is None:
+            raise RuntimeError("use the client inside `async with`")
+        # `from None`: the library's messages hold the whole url and with it the access token.
+        try:
+            async with self._session.request(
+                "GET" if payload is None else "POST",
+                self._base_url + path,
+                params=query,
+                data=payload,
+                headers={"Content-Type": "application/json; charset=utf-8"},
+                allow_redirects=False,
+            ) as response:
+                answer = await _read_capped(response)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise WechatUnreachable(reason=type(error).__name__, ambiguous=False) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise WechatUnreachable(reason=type(error).__name__, ambiguous=True) from None
+        if response.status != 200:
+            raise WechatUnreachable(reason=f"HTTP {response.status}", ambiguous=response.status >= 500)
+        return answer
+
+
+async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+    answer = bytearray()
+    async for chunk in response.content.iter_any():
+        answer += chunk
+        if len(answer) > _MAX_ANSWER_BYTES:
+            raise WechatUnreachable(reason="answer too long", ambiguous=True)
+    return bytes(answer)
+
+
+def _encode(body: Mapping[str, object]) -> bytes:
+    # Chinese has to travel as UTF-8: an escaped \uXXXX is shown literally or refused with 40033.
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise refusal(errcode=40033, errmsg="text is not valid Unicode, not sent") from None
+
+
+def _read(answer: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(answer)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise WechatUnreachable(reason="answer is no JSON object", ambiguous=True)
+    errcode = fields.get("errcode", 0)
+    if not isinstance(errcode, int):
+        raise WechatUnreachable(reason="errcode is no number", ambiguous=True)
+    if errcode != 0:
+        errmsg = str(fields.get("errmsg", ""))
+        found = _RID.search(errmsg)
+        raise refusal(errcode=errcode, errmsg=errmsg, rid=found.group(1) if found else None)
+    return fields
