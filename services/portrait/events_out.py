@@ -1,0 +1,16 @@
+"""What portrait says, on which topics."""
+
+from services.contracts.portrait import (
+    CustomerProfileChanged,
+    CustomerReclassified,
+    EfficiencyScored,
+    MonthlyUsageComputed,
+)
+from services.kernel.broker import TopicSpec
+
+PUBLISHES = (CustomerProfileChanged, EfficiencyScored, CustomerReclassified, MonthlyUsageComputed)
+OWN_TOPICS = (
+    TopicSpec(name="portrait-customers", compacted=True),
+    TopicSpec(name="portrait-scores"),
+    TopicSpec(name="portrait-usage"),
+)

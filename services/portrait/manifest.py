@@ -1,0 +1,74 @@
+"""portrait: the archive of customers, their measured use, what follows for each of them."""
+
+from datetime import timedelta
+
+from services.contracts import inspection as said
+from services.contracts import marketing, metering
+from services.contracts.notify import ConversationAnswered, ConversationOpened, TicketOpened
+from services.contracts.outage import FaultOutageDetected, OutageSupplyRestored, PlannedOutagePublished
+from services.kernel.auth.directory import directory_consumes
+from services.kernel.broker import TopicSpec
+from services.kernel.door import door_router
+from services.kernel.manifest import Consumes, ConsumesInBulk, Job, Service
+from services.portrait import api, events_in, events_out, jobs, tables
+from services.portrait.customers.readings import take_readings
+
+METERING = (metering.IntervalBlockRecorded, metering.RegisterReadingFrozen, metering.MeterChanged)
+MARKETING = (
+    marketing.CustomerChanged, marketing.BillIssued, marketing.BillCancelled, marketing.PaymentRecorded,
+    marketing.ArrearsOpened, marketing.ArrearsCleared, marketing.ApplicationProgressed, marketing.ViolationRecorded,
+)  # fmt: skip
+RELAYS = (*METERING, *MARKETING)
+
+SERVICE = Service(
+    name="portrait",
+    title_zh="客户画像",
+    title_en="Customer portrait",
+    consumes=(
+        Consumes(
+            event=marketing.CustomerChanged,
+            handler=events_in.on_customer_changed,
+            deletion=events_in.on_customer_removed,
+        ),
+        Consumes(event=marketing.BillIssued, handler=events_in.on_bill_issued),
+        Consumes(event=marketing.BillCancelled, handler=events_in.on_bill_cancelled),
+        Consumes(event=marketing.ViolationRecorded, handler=events_in.on_violation_recorded),
+        Consumes(event=marketing.ApplicationProgressed, handler=events_in.on_application_progressed),
+        Consumes(event=said.InspectionSubmitted, handler=events_in.on_inspection_submitted),
+        Consumes(event=said.HazardFound, handler=events_in.on_hazard_found),
+        Consumes(event=said.HazardNotified, handler=events_in.on_hazard_notified),
+        Consumes(event=said.HazardConfirmed, handler=events_in.on_hazard_confirmed),
+        Consumes(event=said.HazardRectified, handler=events_in.on_hazard_rectified),
+        Consumes(event=said.HazardVerified, handler=events_in.on_hazard_verified),
+        Consumes(event=said.HazardClosed, handler=events_in.on_hazard_closed),
+        Consumes(event=said.HazardOverdue, handler=events_in.on_hazard_overdue),
+        Consumes(event=said.HazardEscalated, handler=events_in.on_hazard_escalated),
+        Consumes(event=said.HazardVoided, handler=events_in.on_hazard_voided),
+        Consumes(event=FaultOutageDetected, handler=events_in.on_fault_outage),
+        Consumes(event=OutageSupplyRestored, handler=events_in.on_supply_restored),
+        Consumes(event=PlannedOutagePublished, handler=events_in.on_planned_outage),
+        Consumes(event=TicketOpened, handler=events_in.on_ticket_opened),
+        Consumes(event=ConversationOpened, handler=events_in.on_conversation_opened),
+        Consumes(event=ConversationAnswered, handler=events_in.on_conversation_answered),
+        *directory_consumes(),
+    ),
+    bulk=(ConsumesInBulk(topic="metering-readings", events=METERING, handler=take_readings),),
+    publishes=events_out.PUBLISHES,
+    relays=RELAYS,
+    topics=(
+        *events_out.OWN_TOPICS,
+        TopicSpec(name="metering-readings"),
+        TopicSpec(name="marketing-customers", compacted=True),
+        TopicSpec(name="marketing-bills"),
+        TopicSpec(name="marketing-applications"),
+        TopicSpec(name="marketing-violations"),
+    ),
+    metadata=tables.metadata,
+    owned=tables.OWNED,
+    routers=(api.router, door_router(service="portrait", events=RELAYS)),
+    jobs=(
+        Job(name="monthly-scores", every=timedelta(milliseconds=500), run=jobs.monthly_scores),
+        Job(name="adopt-readings", every=timedelta(minutes=1), run=jobs.adopt_readings),
+        Job(name="refresh-profiles", every=timedelta(hours=6), run=jobs.refresh_profiles),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Monthly usage and efficiency scores, computed from day blocks on request."""

@@ -1,0 +1,240 @@
+"""What portrait stores. Facts are kept as they came; profile and score are computed from them, never counted up."""
+
+from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Float, Index, Integer, Numeric, String, Table, Text
+from sqlalchemy import BigInteger as Big
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.kernel.tables import open_schema
+from services.portrait.metering.tables import interval_tables
+
+metadata = open_schema("portrait")
+_intervals = interval_tables(metadata)
+interval_block, usage_point_holder = _intervals.interval_block, _intervals.usage_point_holder
+Moment = DateTime(timezone=True)
+Money, Power = Numeric(16, 2), Numeric(14, 6)
+
+
+def _owner(*, primary_key: bool = False, nullable: bool = False) -> Column[str]:
+    return Column("customer_id", String(64), primary_key=primary_key, nullable=nullable, index=not primary_key)
+
+
+customer = Table(
+    "customer",
+    metadata,
+    _owner(primary_key=True),
+    Column("version", Big, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("former_names", ARRAY(String(200)), nullable=False),
+    Column("group_id", String(64)),
+    Column("key_account", Boolean, nullable=False),
+)
+account = Table(
+    "account",
+    metadata,
+    Column("account_id", String(64), primary_key=True),
+    _owner(),
+    Column("service_area_id", String(64), nullable=False),
+)
+account_terms = Table(
+    "account_terms",
+    metadata,
+    Column("account_id", String(64), primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_to", Date, comment="first day no longer in force; open if null"),
+    _owner(),
+    Column("industry_class", String(8), nullable=False),
+    Column("supply_nature", String(64), nullable=False),
+    Column("voltage_kv", Numeric(6, 2), nullable=False),
+    Column("contract_capacity_kva", Numeric(12, 3), nullable=False),
+    Column("operating_capacity_kva", Numeric(12, 3), nullable=False),
+    Column("tariff_type", String(20), nullable=False),
+    Column("basic_charge_method", String(20), nullable=False),
+    Column("contract_demand_kw", Power),
+    Column("purchase_mode", String(20), nullable=False),
+    Column("importance_grade", String(20), nullable=False),
+    Column("dual_supply", Boolean, nullable=False),
+)
+site = Table(
+    "site",
+    metadata,
+    Column("site_id", String(64), primary_key=True),
+    _owner(),
+    Column("name", String(200), nullable=False),
+    Column("address", String(200), nullable=False),
+    Column("asset_ids", ARRAY(String(64)), nullable=False),
+)
+usage_point = Table(
+    "usage_point",
+    metadata,
+    Column("usage_point_id", String(64), primary_key=True),
+    _owner(),
+    Column("account_id", String(64), nullable=False),
+    Column("site_id", String(64), nullable=False),
+    Column("feeder_ids", ARRAY(String(64)), nullable=False),
+    Column("meter_id", String(64)),
+    Column("multiplier", Integer, nullable=False),
+)
+bill = Table(
+    "bill",
+    metadata,
+    Column("bill_id", String(64), primary_key=True),
+    _owner(),
+    Column("account_id", String(64), nullable=False),
+    Column("period_from", Date),
+    Column("period_to", Date),
+    Column("energy_kwh", Power),
+    Column("amount_yuan", Money),
+    Column("late_fee_yuan", Money),
+    Column("due_on", Date),
+    Column("reissue_of", String(64)),
+    Column("cancelled", Boolean, nullable=False, comment="may be known before the bill itself"),
+)
+violation = Table(
+    "violation",
+    metadata,
+    Column("violation_id", String(64), primary_key=True),
+    _owner(),
+    Column("account_id", String(64), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("occurred_on", Date, nullable=False),
+    Column("penalty_yuan", Money, nullable=False),
+)
+application = Table(
+    "application",
+    metadata,
+    Column("application_id", String(64), primary_key=True),
+    _owner(),
+    Column("account_id", String(64), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("stage", String(30), nullable=False),
+    Column("reached_at", Moment, nullable=False),
+)
+register_reading = Table(
+    "register_reading",
+    metadata,
+    Column("usage_point_id", String(64), primary_key=True),
+    Column("meter_id", String(64), primary_key=True),
+    Column("register_name", String(20), primary_key=True),
+    Column("tou_period", String(20), primary_key=True),
+    Column("frozen_at", Moment, primary_key=True),
+    _owner(nullable=True),
+    Column("value", Power, nullable=False, comment="before the multiplier"),
+    Column("multiplier", Integer, nullable=False),
+    Column("demand_at", Moment),
+    Column("revision", Integer, nullable=False),
+)
+meter_change = Table(
+    "meter_change",
+    metadata,
+    Column("usage_point_id", String(64), primary_key=True),
+    Column("changed_at", Moment, primary_key=True),
+    Column("new_meter_id", String(64), primary_key=True),
+    _owner(nullable=True),
+    Column("old_meter_id", String(64), nullable=False),
+    Column("old_active_import_kwh", Power, nullable=False),
+    Column("new_active_import_kwh", Power, nullable=False),
+    Column("new_multiplier", Integer, nullable=False),
+)
+service_contact = Table(
+    "service_contact",
+    metadata,
+    Column("contact_id", String(80), primary_key=True, comment="ticket:, conversation: or visit: and the id"),
+    _owner(),
+    Column("occurred_at", Moment, nullable=False),
+    Column("complaint", Boolean, nullable=False),
+    Column("breached", Boolean, nullable=False, comment="answered later than promised"),
+)
+open_hazard = Table(
+    "open_hazard",
+    metadata,
+    Column("hazard_id", String(64), primary_key=True),
+    _owner(),
+    Column("version", Big, nullable=False),
+    Column("grade", String(20), nullable=False),
+    Column(
+        "status", String(20), nullable=False, comment="closed and voided ones stay, so that a late step cannot reopen"
+    ),
+    Column("overdue", Boolean, nullable=False),
+)
+customer_outage = Table(
+    "customer_outage",
+    metadata,
+    Column("outage_id", String(64), primary_key=True),
+    _owner(primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("set_version", Big, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)
+outage_part = Table(
+    "outage_part",
+    metadata,
+    Column("set_id", String(64), primary_key=True),
+    Column("set_version", Big, primary_key=True),
+    Column("part", Integer, primary_key=True),
+)
+profile = Table(
+    "profile",
+    metadata,
+    _owner(primary_key=True),
+    Column("version", Big, nullable=False, comment="goes on rising when a removed customer comes back"),
+    Column("body", JSONB(none_as_null=True), comment="as last published, without version; null when removed"),
+    Column("name", String(200), nullable=False),
+    Column("key_account", Boolean, nullable=False),
+    Column("classes", ARRAY(String(30)), nullable=False),
+    Column("attention_level", Integer, nullable=False),
+    Column("cycle_factor", Numeric(4, 3), nullable=False),
+    Column("explanation", JSONB, nullable=False, comment="indicators, verdicts and effects behind the classes"),
+)
+monthly_usage = Table(
+    "monthly_usage",
+    metadata,
+    _owner(primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("energy_wh", Big, nullable=False),
+    Column("completeness", Float, nullable=False),
+)
+score_run = Table(
+    "score_run",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("requested_by", String(64), nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    Column("done_up_to", String(64), nullable=False, comment="last customer done; empty at the start"),
+    Column("finished_at", Moment),
+)
+score = Table(
+    "score",
+    metadata,
+    _owner(primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("run_id", String(64), primary_key=True),
+    Column("score", Float),
+    Column("band", String(1)),
+    Column("previous_band", String(1)),
+    Column("not_scored_because", String(40)),
+    Column("sub_scores", JSONB, nullable=False),
+    Column("weakest", ARRAY(String(40)), nullable=False),
+    Column("scheme_version", String(40), nullable=False),
+    Column("scored_at", Moment, nullable=False),
+)
+class_threshold = Table(
+    "class_threshold",
+    metadata,
+    Column("effective_from", Date, primary_key=True),
+    Column("version", String(40), nullable=False),
+    Column("document", JSONB, nullable=False, comment="form of data/class_rules_demo.json"),
+    Column("note", Text, nullable=False),
+)
+Index("ix_score_run_open", score_run.c.requested_at, postgresql_where=score_run.c.finished_at.is_(None))
+
+OWNED = {
+    table.name: "customer_id"
+    for table in (
+        customer, account, account_terms, site, usage_point, bill, violation, application, register_reading,
+        meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score,
+        interval_block, usage_point_holder,
+    )
+}  # fmt: skip
