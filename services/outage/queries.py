@@ -86,7 +86,7 @@ async def outage_load(work: UnitOfWork, *, customer_id: str, window: timedelta) 
     """How often and how many hours in all the customer was without supply in the window up to now."""
     until = func.coalesce(outage.c.restored_at, work.now)
     begun = func.greatest(outage.c.detected_at, work.now - window)
-    hours = func.coalesce(func.sum(func.extract("epoch", until - begun)), 0) / 3600
+    hours = func.coalesce(func.sum(func.greatest(func.extract("epoch", until - begun), 0)), 0) / 3600
     mine = exists().where(
         affected.c.outage_id == outage.c.outage_id,
         affected.c.customer_id == customer_id,
