@@ -69,7 +69,8 @@ async def open_hazard(
         "hazard_id": hazard_id, "customer_id": place.customer_id, "account_id": place.account_id,
         "site_id": place.site_id, "asset_id": asset_id, "visit_id": visit_id, "item_code": item_code,
         "version": 1, "status": "found", "suspected": suspected, "grade": grade, "finding": finding,
-        "finder_ids": finder_ids, "found_at": work.now, "deadline": hazard_state.deadline_of(grade=grade, found_at=work.now),
+        "finder_ids": finder_ids, "found_at": work.now,
+        "deadline": hazard_state.deadline_of(grade=grade, found_at=work.now),
     }  # fmt: skip
     opened = (await work.db.execute(upsert(hazard).values(values).on_conflict_do_nothing().returning(hazard))).first()
     if opened is None:  # the same suspicion was opened beside us
