@@ -160,10 +160,11 @@ class House:
             "MASTER_KEY": self._secret(self.folder / "master-key"),
         }
         if self.as_of is not None:
-            found |= {"AS_OF": self.as_of.isoformat(), "AS_OF_STARTED_AT": self._clock_started_at()}
+            found |= {"AS_OF": self.as_of.isoformat(), "AS_OF_STARTED_AT": self.clock_started_at()}
         return {f"KEYLINE_{name}": str(value) for name, value in found.items()}
 
-    def _clock_started_at(self) -> float:
+    def clock_started_at(self) -> float:
+        """Epoch seconds at which the house's clock stood at `as_of`; kept, so that time goes on after a restart."""
         file = self.folder / "clock"
         if not file.is_file():
             file.write_text(str(time.time()))
