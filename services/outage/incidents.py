@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import String, any_, delete, func, literal, select, text, update
+from sqlalchemy import Row, String, any_, delete, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -21,26 +22,11 @@ from services.outage.views import MEMBERSHIP
 async def detect(work: UnitOfWork, *, fault: FaultDetected) -> None:
     """Open the fault's outage and say whom it touches; a fault told again changes nothing.
 
-    Raises `WaitingFor` while the feeder is not known.
+    Raises `WaitingFor` while the feeder or one of its sections is not known.
     """
     await work.db.execute(text(f"SELECT pg_advisory_xact_lock({MEMBERSHIP})"))
-    known = select(feeder.c.feeder_id).where(feeder.c.feeder_id == fault.feeder_id).with_for_update(read=True)
-    if (await work.db.execute(known)).first() is None:
-        raise WaitingFor("feeder", fault.feeder_id)
-    opened = (
-        upsert(outage)
-        .values(
-            outage_id=str(work.new_id(f"outage|{fault.fault_id}")),
-            fault_id=fault.fault_id,
-            feeder_id=fault.feeder_id,
-            cause=fault.cause,
-            detected_at=fault.detected_at,
-            status="open",
-            set_version=1,
-        )
-        .on_conflict_do_nothing(index_elements=["fault_id"])
-    )
-    row = (await work.db.execute(opened.returning(outage))).first()
+    await _hold_network(work, fault=fault)
+    row = await _open(work, fault=fault)
     if row is None:
         return
     points = await points_without_supply(work, feeder_id=fault.feeder_id, section_ids=fault.section_ids)
@@ -53,6 +39,32 @@ async def detect(work: UnitOfWork, *, fault: FaultDetected) -> None:
     await work.audit(action="outage-detected", object_type="outage", object_id=row.outage_id, after=dict(row._mapping))
     events_out.say_detected(work, outage=row, members=members)
     work.arrived("fault", fault.fault_id)
+
+
+async def _hold_network(work: UnitOfWork, *, fault: FaultDetected) -> None:
+    """Keep the feeder's sections as they are until the set is found; a section nobody announced would find nobody."""
+    find = select(feeder.c.section_ids).where(feeder.c.feeder_id == fault.feeder_id).with_for_update(read=True)
+    known = (await work.db.execute(find)).first()
+    if known is None:
+        raise WaitingFor("feeder", fault.feeder_id)
+    for section_id in sorted(set(fault.section_ids) - set(known.section_ids)):
+        raise WaitingFor("feeder-section", f"{fault.feeder_id}/{section_id}")
+
+
+async def _open(work: UnitOfWork, *, fault: FaultDetected) -> Row[Any] | None:
+    """The new outage, or None if the fault has one."""
+    add = upsert(outage).values(
+        outage_id=str(work.new_id(f"outage|{fault.fault_id}")),
+        fault_id=fault.fault_id,
+        feeder_id=fault.feeder_id,
+        cause=fault.cause,
+        detected_at=fault.detected_at,
+        status="open",
+        set_version=1,
+    )
+    once = add.on_conflict_do_nothing(index_elements=["fault_id"]).returning(outage)
+    row: Row[Any] | None = (await work.db.execute(once)).first()
+    return row
 
 
 async def restore(work: UnitOfWork, *, restored: SupplyRestored) -> None:

@@ -31,9 +31,7 @@ async def accept(
     temporary: bool,
 ) -> str:
     """Its id. Raises `NotFound` for feeders outside the caller's areas, `NoticeTooShort`, `InvalidInput`."""
-    known = select(feeder.c.feeder_id).where(feeder.c.feeder_id == feeder_id, sees_feeder(work))
-    if (await work.db.execute(known)).first() is None:
-        raise NotFound(what_zh="馈线", what_en="feeder", field="feeder_id")
+    await _check_network(work, feeder_id=feeder_id, section_ids=section_ids)
     if ends_at <= starts_at:
         raise InvalidInput(zh="ends_at 须晚于 starts_at。", en="ends_at must be later than starts_at.", field="ends_at")
     if not in_time(now=work.now, starts_at=starts_at, temporary=temporary):
@@ -51,6 +49,19 @@ async def accept(
     await work.db.execute(planned_outage.insert().values(row))
     await work.audit(action="planned-outage-accepted", object_type="outage", object_id=outage_id, after=row)
     return outage_id
+
+
+async def _check_network(work: UnitOfWork, *, feeder_id: str, section_ids: Sequence[str]) -> None:
+    find = select(feeder.c.section_ids).where(feeder.c.feeder_id == feeder_id, sees_feeder(work))
+    known = (await work.db.execute(find)).first()
+    if known is None:
+        raise NotFound(what_zh="馈线", what_en="feeder", field="feeder_id")
+    if strange := sorted(set(section_ids) - set(known.section_ids)):
+        raise InvalidInput(
+            zh=f"馈线 {feeder_id} 没有区段 {strange[0]}，请核对 section_ids。",
+            en=f"Feeder {feeder_id} has no section {strange[0]}; correct section_ids.",
+            field="section_ids",
+        )
 
 
 async def publish_accepted(run: JobRun) -> None:

@@ -51,6 +51,7 @@ feeder = Table(
     _id("substation_id"),
     _id("area_id"),
     Column("rating_kva", Numeric(14, 6), nullable=False),
+    Column("section_ids", ARRAY(String(64)), nullable=False),  # also those without a usage point
 )
 feeder_section_point = Table(
     "feeder_section_point",

@@ -91,13 +91,14 @@ async def forget_customer(work: UnitOfWork, *, customer_id: str) -> None:
 
 
 async def store_feeder(work: UnitOfWork, *, changed: FeederChanged) -> None:
-    """Replace the feeder and its sections; wakes the faults that waited for it."""
+    """Replace the feeder and its sections; wakes the faults that waited for them."""
     row = {
         "feeder_id": changed.feeder_id,
         "name": changed.name,
         "substation_id": changed.substation_id,
         "area_id": changed.area_id,
         "rating_kva": changed.rating_kva,
+        "section_ids": sorted({section.section_id for section in changed.sections}),
     }
     await work.db.execute(upsert(feeder).values(row).on_conflict_do_update(index_elements=["feeder_id"], set_=row))
     sections = feeder_section_point
@@ -107,6 +108,8 @@ async def store_feeder(work: UnitOfWork, *, changed: FeederChanged) -> None:
         rows = [{"feeder_id": changed.feeder_id, "section_id": s, "usage_point_id": p} for s, p in pairs]
         await work.db.execute(sections.insert(), rows)
     work.arrived("feeder", changed.feeder_id)
+    for section in changed.sections:
+        work.arrived("feeder-section", f"{changed.feeder_id}/{section.section_id}")
 
 
 async def forget_feeder(work: UnitOfWork, *, feeder_id: str) -> None:

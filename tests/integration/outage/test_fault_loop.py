@@ -47,6 +47,14 @@ async def test_restoration_and_fault_before_their_feeder_wait_and_are_applied_wh
     assert await house.admin.fetchval("SELECT count(*) FROM outage.waiting") == 0
 
 
+async def test_a_fault_on_a_section_nobody_announced_waits_for_the_newer_network(house: House) -> None:
+    await house.tell(profile("C-1", "UP-1"))
+    await house.tell(feeder(("UP-9",)))
+    assert await house.tell(fault(sections=("SEC-2",))) == "waiting"
+    await house.tell(feeder(("UP-9",), ("UP-1",), version=2))
+    assert [points_in(s) for s in await house.said("fault-outage-detected")] == [["UP-1"]]
+
+
 async def test_a_fault_told_twice_under_another_event_id_opens_one_outage(house: House) -> None:
     await house.tell(profile("C-1", "UP-1"))
     await house.tell(feeder(("UP-1",)))

@@ -89,6 +89,9 @@ async def test_a_planned_outage_in_time_is_published_for_the_whole_feeder(house:
     soon = {**plan, "starts_at": (NOW + timedelta(days=6)).isoformat()}
     status, problem = await edge.call("P-plan", "POST", "/planned-outages", soon)
     assert (status, problem["title"], problem["field"]) == (422, "notice-too-short", "starts_at")
+    strange = {**soon, "section_ids": ["SEC-9"]}
+    status, problem = await edge.call("P-plan", "POST", "/planned-outages", strange)
+    assert (status, problem["field"]) == (422, "section_ids")
     in_time = {**plan, "starts_at": (NOW + timedelta(days=8)).isoformat()}
     status, accepted = await edge.call("P-plan", "POST", "/planned-outages", in_time)
     assert status == 202
