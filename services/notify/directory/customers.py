@@ -1,0 +1,36 @@
+"""The view of customers: name, accounts, and in which service areas they lie."""
+
+from sqlalchemy import delete, insert
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from services.contracts.portrait import CustomerProfileChanged
+from services.kernel.auth.grants import set_owner_areas
+from services.kernel.work import UnitOfWork
+from services.notify.tables import account, customer
+
+
+async def store_customer(work: UnitOfWork, *, profile: CustomerProfileChanged) -> None:
+    statement = upsert(customer).values(customer_id=profile.customer_id, name=profile.name)
+    await work.db.execute(
+        statement.on_conflict_do_update(index_elements=[customer.c.customer_id], set_={"name": profile.name})
+    )
+    ids = [a.account_id for a in profile.accounts]
+    # An account that moved to another customer (过户) leaves the former one.
+    await work.db.execute(
+        delete(account).where((account.c.customer_id == profile.customer_id) | account.c.account_id.in_(ids))
+    )
+    rows = [
+        {"account_id": a.account_id, "customer_id": profile.customer_id, "service_area_id": a.service_area_id}
+        for a in profile.accounts
+    ]
+    if rows:
+        await work.db.execute(insert(account), rows)
+    areas = [a.service_area_id for a in profile.accounts]
+    await set_owner_areas(work, owner_id=profile.customer_id, area_ids=areas)
+    work.arrived("customer", profile.customer_id)
+
+
+async def remove_customer(work: UnitOfWork, *, customer_id: str) -> None:
+    await work.db.execute(delete(account).where(account.c.customer_id == customer_id))
+    await work.db.execute(delete(customer).where(customer.c.customer_id == customer_id))
+    await set_owner_areas(work, owner_id=customer_id, area_ids=[])

@@ -1,0 +1,97 @@
+"""What notify hears. Directory first, then everything that people have to be told."""
+
+from datetime import timedelta
+
+from services.contracts.inspection import HazardClosed, HazardFound, HazardOverdue, HazardRectified, HazardVoided
+from services.contracts.marketing import PersonChanged
+from services.contracts.organisation import PostChanged, UnitChanged
+from services.contracts.outage import FaultOutageDetected, OutageSupplyRestored, PlannedOutagePublished
+from services.contracts.portrait import CustomerProfileChanged, CustomerReclassified, EfficiencyScored
+from services.kernel.work import UnitOfWork
+from services.notify import reports
+from services.notify.directory import customers, persons, posts
+
+HOLD_FOR_PARTS = timedelta(seconds=1)
+
+
+async def on_unit_changed(event: UnitChanged, *, work: UnitOfWork) -> None:
+    await posts.store_unit(work, event=event)
+
+
+async def on_unit_removed(key: str, *, work: UnitOfWork) -> None:
+    await posts.remove_unit(work, unit_id=key)
+
+
+async def on_post_changed(event: PostChanged, *, work: UnitOfWork) -> None:
+    await posts.store_post(work, event=event)
+
+
+async def on_post_removed(key: str, *, work: UnitOfWork) -> None:
+    await posts.remove_post(work, post_id=key)
+
+
+async def on_person_changed(event: PersonChanged, *, work: UnitOfWork) -> None:
+    await persons.store_person(work, event=event)
+    await persons.change_engagements(work, event=event)
+
+
+async def on_person_removed(key: str, *, work: UnitOfWork) -> None:
+    await persons.remove_person(work, person_id=key)
+
+
+async def on_customer_profile_changed(event: CustomerProfileChanged, *, work: UnitOfWork) -> None:
+    await customers.store_customer(work, profile=event)
+
+
+async def on_customer_removed(key: str, *, work: UnitOfWork) -> None:
+    await customers.remove_customer(work, customer_id=key)
+
+
+async def on_hazard_found(event: HazardFound, *, work: UnitOfWork) -> None:
+    await reports.hazard(work, event=event, event_class="hazard-suspected" if event.suspected else "hazard-found")
+
+
+async def on_hazard_rectified(event: HazardRectified, *, work: UnitOfWork) -> None:
+    await reports.hazard(work, event=event, event_class="hazard-rectified", occasion=str(event.version))
+
+
+async def on_hazard_closed(event: HazardClosed, *, work: UnitOfWork) -> None:
+    await reports.hazard(work, event=event, event_class="hazard-closed")
+
+
+async def on_hazard_voided(event: HazardVoided, *, work: UnitOfWork) -> None:
+    await reports.hazard(work, event=event, event_class="hazard-voided")
+
+
+async def on_hazard_overdue(event: HazardOverdue, *, work: UnitOfWork) -> None:
+    await reports.hazard(work, event=event, event_class="hazard-overdue", occasion=str(event.version))
+
+
+async def on_fault_outage(event: FaultOutageDetected, *, work: UnitOfWork) -> None:
+    await reports.outage(
+        work, event_class="fault-outage", subject_id=event.outage_id, at=event.detected_at, part=event.affected,
+        facts={"at": event.detected_at.isoformat()}, hold=HOLD_FOR_PARTS,
+    )  # fmt: skip
+
+
+async def on_supply_restored(event: OutageSupplyRestored, *, work: UnitOfWork) -> None:
+    await reports.outage(
+        work, event_class="supply-restored", subject_id=event.outage_id, at=event.restored_at, part=event.affected,
+        facts={"at": event.restored_at.isoformat()}, hold=HOLD_FOR_PARTS,
+    )  # fmt: skip
+
+
+async def on_planned_outage(event: PlannedOutagePublished, *, work: UnitOfWork) -> None:
+    facts = {"at": event.starts_at.isoformat(), "until": event.ends_at.isoformat(), "reason": event.reason}
+    await reports.outage(
+        work, event_class="planned-outage", subject_id=event.outage_id, at=work.now, part=event.affected,
+        facts=facts, hold=HOLD_FOR_PARTS,
+    )  # fmt: skip
+
+
+async def on_efficiency_scored(event: EfficiencyScored, *, work: UnitOfWork) -> None:
+    await reports.score(work, event=event)
+
+
+async def on_customer_reclassified(event: CustomerReclassified, *, work: UnitOfWork) -> None:
+    await reports.reclassification(work, event=event)

@@ -1,0 +1,52 @@
+"""What notify says of its messages and tickets. One event per customer whom the message concerns."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.contracts.notify import (
+    MessageAccepted,
+    MessageDelivered,
+    MessageFailed,
+    TicketClosed,
+    TicketOpened,
+)
+from services.kernel.work import UnitOfWork
+from services.notify.delivery.planning import Place
+
+
+def message_accepted(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:
+    for said in _per_customer(work, row, places):
+        work.emit(MessageAccepted.model_validate(said))
+
+
+def message_delivered(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:
+    for said in _per_customer(work, row, places):
+        work.emit(MessageDelivered.model_validate(said))
+
+
+def message_failed(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place], reason: str) -> None:
+    for said in _per_customer(work, row, places):
+        work.emit(MessageFailed.model_validate({**said, "reason": reason[:200]}))
+
+
+def ticket_opened(work: UnitOfWork, *, ticket: Mapping[str, Any]) -> None:
+    work.emit(TicketOpened.model_validate({**_ticket(ticket), "occurred_at": ticket["opened_at"]}))
+
+
+def ticket_closed(work: UnitOfWork, *, ticket: Mapping[str, Any]) -> None:
+    work.emit(TicketClosed.model_validate({**_ticket(ticket), "occurred_at": work.now}))
+
+
+def _ticket(ticket: Mapping[str, Any]) -> dict[str, Any]:
+    said = {name: ticket[name] for name in ("customer_id", "kind", "channel")}
+    return {**said, "ticket_id": str(ticket["ticket_id"])}
+
+
+def _per_customer(work: UnitOfWork, row: Mapping[str, Any], places: Iterable[Place]) -> list[dict[str, Any]]:
+    accounts: dict[str, list[str]] = {}
+    for place in sorted(places):
+        accounts.setdefault(place.customer_id, []).append(place.account_id)
+    common = {name: row[name] for name in ("cause_type", "cause_id", "subject_id", "person_id", "channel")}
+    common |= {"delivery_id": str(row["delivery_id"]), "occurred_at": work.now}
+    told = accounts or {row["customer_id"]: []}
+    return [{**common, "customer_id": c, "account_ids": tuple(a[:500])} for c, a in sorted(told.items())]

@@ -1,0 +1,98 @@
+"""Turns the events of the other services into happenings that people are told of."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from services.contracts.inspection import HazardClosed, HazardFound, HazardOverdue, HazardRectified, HazardVoided
+from services.contracts.outage import AffectedPart
+from services.contracts.portrait import CustomerReclassified, EfficiencyScored
+from services.kernel.wire import WaitingFor
+from services.kernel.work import UnitOfWork
+from services.notify.delivery.happenings import Happening, release, tell
+from services.notify.delivery.planning import Place
+from services.notify.tables import customer, set_part
+
+Hazard = HazardFound | HazardRectified | HazardClosed | HazardOverdue | HazardVoided
+
+
+async def hazard(work: UnitOfWork, *, event: Hazard, event_class: str, occasion: str = "") -> None:
+    await _known(work, event.customer_id)
+    places = {Place(customer_id=event.customer_id, account_id=event.account_id)} if event.account_id else set()
+    await tell(
+        work,
+        happening=Happening(
+            event_class=event_class, subject_id=event.hazard_id, occasion=occasion,
+            customers=frozenset({event.customer_id}), places=frozenset(places), event_at=event.occurred_at,
+            facts={
+                "finding": event.finding, "grade": event.grade, "at": event.occurred_at.isoformat(),
+                "until": event.deadline.isoformat(),
+            },
+        ),
+    )  # fmt: skip
+
+
+async def outage(
+    work: UnitOfWork, *, event_class: str, subject_id: str, at: datetime, part: AffectedPart, facts: dict[str, Any],
+    hold: timedelta,
+) -> None:  # fmt: skip
+    """Messages wait for the rest of the set, but not longer than `hold`; with its last part they go."""
+    complete = await _all_parts(work, event_class, part)
+    happening = Happening(
+        event_class=event_class, subject_id=subject_id, event_at=at, facts=facts,
+        customers=frozenset(a.customer_id for a in part.affected),
+        places=frozenset(Place(customer_id=a.customer_id, account_id=a.account_id) for a in part.affected),
+        part=f"{part.set_version}.{part.part}", hold_until=None if complete else work.now + hold,
+    )  # fmt: skip
+    if part.affected:
+        await tell(work, happening=happening)
+    if complete:
+        await release(work, name=happening.name)
+
+
+async def score(work: UnitOfWork, *, event: EfficiencyScored) -> None:
+    """A month without a score is the manager's work, not a message to the customer."""
+    await _known(work, event.customer_id)
+    if event.score is None:
+        return
+    await tell(
+        work,
+        happening=Happening(
+            event_class="efficiency-scored", subject_id=event.customer_id, occasion=event.month,
+            customers=frozenset({event.customer_id}), event_at=work.now,
+            facts={"month": event.month, "score": f"{event.score:.1f}", "band": event.band or "-"},
+        ),
+    )  # fmt: skip
+
+
+async def reclassification(work: UnitOfWork, *, event: CustomerReclassified) -> None:
+    """Internal: goes to the account manager, never to the customer's people."""
+    await _known(work, event.customer_id)
+    await tell(
+        work,
+        happening=Happening(
+            event_class="reclassified", subject_id=event.customer_id, occasion=str(event.profile_version),
+            customers=frozenset({event.customer_id}), event_at=event.occurred_at,
+            facts={
+                "before": list(event.classes_before), "after": list(event.classes_after),
+                "attention_before": event.attention_before, "attention_after": event.attention_after,
+                "reasons": "；".join(event.reasons), "at": event.occurred_at.isoformat(),
+            },
+        ),
+    )  # fmt: skip
+
+
+async def _known(work: UnitOfWork, customer_id: str) -> None:
+    query = select(customer.c.customer_id).where(customer.c.customer_id == customer_id)
+    if (await work.db.execute(query)).first() is None:
+        raise WaitingFor("customer", customer_id)
+
+
+async def _all_parts(work: UnitOfWork, event_class: str, part: AffectedPart) -> bool:
+    set_id = f"{event_class}|{part.set_id}"
+    row = {"set_id": set_id, "set_version": part.set_version, "part": part.part}
+    await work.db.execute(upsert(set_part).values(**row).on_conflict_do_nothing())
+    here = select(func.count()).where(set_part.c.set_id == set_id, set_part.c.set_version == part.set_version)
+    return (await work.db.execute(here)).scalar_one() >= part.parts
