@@ -5,6 +5,7 @@ from services.contracts.inspection import (
     HazardClosed,
     HazardConfirmed,
     HazardFound,
+    HazardOverdue,
     HazardRectified,
     HazardVerified,
     HazardVoided,
@@ -14,7 +15,7 @@ from services.contracts.inspection import (
 from services.kernel.broker import TopicSpec
 
 EVENTS: tuple[type[Event], ...] = (
-    HazardFound, HazardConfirmed, HazardVoided, HazardRectified, HazardVerified, HazardClosed,
+    HazardFound, HazardConfirmed, HazardVoided, HazardRectified, HazardVerified, HazardClosed, HazardOverdue,
     InspectionScheduled, InspectionSubmitted,
 )  # fmt: skip
 TOPICS = (

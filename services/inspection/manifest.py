@@ -2,7 +2,7 @@
 
 from services.contracts.metering import EquipmentReadingRecorded
 from services.contracts.portrait import CustomerProfileChanged
-from services.inspection import api, events_in, events_out, tables
+from services.inspection import api, events_in, events_out, jobs, tables
 from services.kernel.auth.directory import directory_consumes
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Service
@@ -27,5 +27,6 @@ SERVICE = Service(
     topics=events_out.TOPICS,
     metadata=tables.metadata,
     owned=tables.OWNED,
+    jobs=(jobs.OVERDUE,),
     routers=(api.router, door_router(service="inspection", events=_RELAYS)),
 )

@@ -91,6 +91,7 @@ class Hazard(BaseModel):
     finding: str
     found_at: datetime
     deadline: datetime
+    overdue_since: datetime | None
 
 
 class HazardStep(BaseModel):

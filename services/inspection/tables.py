@@ -109,10 +109,15 @@ hazard = Table(
     Column("rectified_by", ARRAY(String(64)), nullable=False, server_default=text("'{}'")),
     _moment("found_at"),
     _moment("deadline"),
+    _moment("overdue_since", nullable=True),
     Index("ix_hazard_site_open", "site_id", postgresql_where=text("status NOT IN ('closed', 'voided')")),
     Index(
         "uq_hazard_open_suspicion", "asset_id", "item_code", unique=True,
         postgresql_where=text("suspected AND status NOT IN ('closed', 'voided')"),
+    ),
+    Index(
+        "ix_hazard_deadline", "deadline",
+        postgresql_where=text("overdue_since IS NULL AND status IN ('found', 'notified', 'confirmed')"),
     ),
     Index(None, "customer_id", "hazard_id"),
 )  # fmt: skip

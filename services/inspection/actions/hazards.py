@@ -11,6 +11,7 @@ from services.contracts.inspection import (
     HazardConfirmed,
     HazardFound,
     HazardGrade,
+    HazardOverdue,
     HazardRectified,
     HazardVerified,
     HazardVoided,
@@ -19,7 +20,7 @@ from services.contracts.inspection import (
 from services.inspection.actions import plan
 from services.inspection.adapters.photos import Photo
 from services.inspection.rules import hazard_state
-from services.inspection.rules.hazard_state import OPEN, Step
+from services.inspection.rules.hazard_state import AWAITING_REPAIR, OPEN, Step
 from services.inspection.tables import hazard, hazard_step, photo
 from services.kernel.auth.grants import visible
 from services.kernel.errors import Conflict, NotFound, SelfApproval
@@ -109,6 +110,35 @@ async def take_step(
         before=dict(before._mapping), after=dict(after._mapping), reason=note,
     )  # fmt: skip
     return after
+
+
+async def mark_overdue(work: UnitOfWork, *, limit: int) -> int:
+    """Say at most `limit` hazards whose deadline has passed before they were rectified; how many were said."""
+    late = (
+        select(hazard.c.hazard_id)
+        .where(
+            hazard.c.overdue_since.is_(None),
+            hazard.c.status.in_(sorted(AWAITING_REPAIR)),
+            hazard.c.deadline < work.now,
+        )
+        .order_by(hazard.c.hazard_id)
+        .limit(limit)
+        .with_for_update()
+    )
+    ids = list((await work.db.execute(late)).scalars())
+    marked = await work.db.execute(
+        update(hazard)
+        .where(hazard.c.hazard_id.in_(ids))
+        .values(overdue_since=work.now, version=hazard.c.version + 1)
+        .returning(hazard)
+    )
+    for row in sorted(marked, key=lambda r: str(r.hazard_id)):
+        await _note(work, row, step="overdue", note=None, photo_id=None)
+        work.emit(_event(HazardOverdue, row, work))
+        await work.audit(
+            action="hazard-overdue", object_type="hazard", object_id=row.hazard_id, owner_id=row.customer_id
+        )
+    return len(ids)
 
 
 def _next_status(row: Row[Any], step: Step) -> str:

@@ -5,9 +5,9 @@ from datetime import date
 from functools import cache
 from typing import Any, Literal
 
-from services.contracts.inspection import HazardGrade
 from services.inspection.rules.inspection_cycle import add_months
 from services.inspection.rules.parameters import load
+from services.inspection.rules.words import HazardGrade
 
 Kind = Literal["bool", "number", "date", "choice", "automatic"]
 Value = bool | float | date | str

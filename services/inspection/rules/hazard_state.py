@@ -4,16 +4,17 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal
 
-from services.contracts.inspection import HazardGrade, HazardStatus
 from services.inspection.rules.parameters import parameter
+from services.inspection.rules.words import HazardGrade, HazardStatus
 
 Step = Literal["confirm", "void", "rectify", "verify", "close"]
 
 OPEN: frozenset[HazardStatus] = frozenset({"found", "notified", "confirmed", "rectified", "verified"})
+AWAITING_REPAIR: frozenset[HazardStatus] = frozenset({"found", "notified", "confirmed"})
 _STEPS: dict[Step, tuple[frozenset[HazardStatus], HazardStatus]] = {
     "confirm": (frozenset({"found", "notified"}), "confirmed"),
-    "void": (frozenset({"found", "notified", "confirmed"}), "voided"),
-    "rectify": (frozenset({"found", "notified", "confirmed"}), "rectified"),
+    "void": (AWAITING_REPAIR, "voided"),
+    "rectify": (AWAITING_REPAIR, "rectified"),
     "verify": (frozenset({"rectified"}), "verified"),
     "close": (frozenset({"verified"}), "closed"),
 }

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from services.contracts.inspection import HazardGrade
 from services.inspection.rules.parameters import parameter
+from services.inspection.rules.words import HazardGrade
 
 ZONE = ZoneInfo("Asia/Shanghai")
 Reason = Literal["cycle", "class", "attention", "hazard"]

@@ -2,8 +2,8 @@
 
 from datetime import date
 
-from services.contracts.inspection import HazardGrade
 from services.inspection.rules.parameters import parameter
+from services.inspection.rules.words import HazardGrade
 
 
 def grade_of(celsius: float, *, day: date) -> HazardGrade | None:

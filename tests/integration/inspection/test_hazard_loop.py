@@ -31,6 +31,7 @@ from services.kernel.app import build_app
 from services.kernel.auth.dev_issuer import build_issuer, issue, load_key
 from services.kernel.broker import Record
 from services.kernel.consumer import Applier, Releaser
+from services.kernel.jobs import JobRunner
 from services.kernel.migrate import ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
@@ -316,3 +317,48 @@ async def test_class_and_attention_shorten_the_cycle_and_a_left_customer_has_non
     assert await house.hear_deletion(CustomerProfileChanged, "C-1") == "applied"
     assert (await house.call("GET", "/sites/due", person="P-ins-1"))[1] == []
     assert await house.hear(_oil([20.5])) == "waiting"
+
+
+async def _run_jobs(house: House) -> None:
+    """Let every job of the service run once more, however short ago its last run was."""
+    await house.rows("DELETE FROM inspection.job_lease")
+    runner = JobRunner(jobs=SERVICE.jobs, database=house.applier.database, holder="tests")
+    running = asyncio.create_task(runner.run())
+    async with asyncio.timeout(10):
+        finished = "SELECT 1 FROM inspection.job_lease WHERE last_finished_at IS NOT NULL"
+        while not await house.rows(finished):  # noqa: ASYNC110  # the table alone tells it
+            await asyncio.sleep(0.05)
+    runner.running = False
+    await running
+
+
+async def test_a_hazard_past_its_deadline_is_said_overdue_once_and_one_in_time_is_not(house: House) -> None:
+    await house.hear(_profile())
+    body = _visit()
+    body["items"].append({"code": "I21", "value": False, "asset_id": "TX-1"})
+    await house.call("POST", "/visits", person="P-ins-1", body=body)
+    late, _ = await house.rows("SELECT hazard_id FROM inspection.hazard ORDER BY asset_id NULLS FIRST")
+    await house.rows(
+        "UPDATE inspection.hazard SET deadline = now() - interval '1 minute' WHERE hazard_id = $1", late["hazard_id"]
+    )
+    for _ in range(2):
+        await _run_jobs(house)
+    said = [body for what, body in await house.said("inspection-hazards") if what == "hazard-overdue"]
+    assert [(body["hazard_id"], body["version"], body["status"]) for body in said] == [(late["hazard_id"], 2, "found")]
+
+
+async def test_one_request_repeated_at_once_submits_one_visit(house: House) -> None:
+    await house.hear(_profile())
+    token = issue(key=house.key, issuer=house.issuer, audience=AUDIENCE, person_id="P-ins-1")
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid4().hex}
+
+    async def submit() -> Any:
+        url = f"{house.url}/inspection/v1/visits"
+        async with house.session.post(url, json=_visit(), headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    first, *others = await asyncio.gather(*(submit() for _ in range(4)))
+    assert first[0] == 201
+    assert all(other == first for other in others)
+    assert len(await house.rows("SELECT 1 FROM inspection.visit")) == 1
+    assert len(await house.rows("SELECT 1 FROM inspection.hazard")) == 1

@@ -6,14 +6,15 @@ import io
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from PIL import Image
 
-from services.contracts.inspection import HazardGrade
+from services.contracts import inspection as contract
 from services.inspection.adapters.forms import parse_form
 from services.inspection.adapters.photos import take_in
-from services.inspection.rules import frozen_measurement, hazard_state, oil_temperature
+from services.inspection.rules import frozen_measurement, hazard_state, oil_temperature, words
 from services.inspection.rules.checklist import WrongValue, checklist, judge
 from services.inspection.rules.hazard_state import WrongStep, next_status
 from services.inspection.rules.inspection_cycle import Due, OpenHazard, add_months, cycle_months, due_date
@@ -98,7 +99,7 @@ def test_a_hazard_closes_only_after_verification_and_closed_is_the_end() -> None
     [("P-1", "general", False), ("P-2", "general", True), ("P-2", "serious", False), ("P-2", "critical", False),
      ("P-3", "critical", True)],
 )  # fmt: skip
-def test_verification_needs_other_eyes(person: str, grade: HazardGrade, may: bool) -> None:
+def test_verification_needs_other_eyes(person: str, grade: words.HazardGrade, may: bool) -> None:
     assert hazard_state.may_verify(person_id=person, grade=grade, rectified_by=["P-1"], finders=["P-2"]) is may
 
 
@@ -262,3 +263,8 @@ def test_a_form_gives_back_the_bytes_as_they_came() -> None:
 def test_what_is_no_form_is_refused(body: bytes, content_type: str) -> None:
     with pytest.raises(InvalidInput):
         parse_form(body, content_type=content_type)
+
+
+def test_rules_and_contracts_speak_the_same_words() -> None:
+    assert get_args(words.HazardGrade) == get_args(contract.HazardGrade)
+    assert get_args(words.HazardStatus) == get_args(contract.HazardStatus)
