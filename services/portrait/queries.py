@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Row, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.kernel.auth.grants import visible
 from services.kernel.errors import NotFound
@@ -62,7 +63,7 @@ async def scores_of(work: UnitOfWork, *, customer_id: str, limit: int) -> list[s
     s = t.score.c
     found = await work.db.execute(
         select(t.score)
-        .distinct(s.month)
+        .ext(distinct_on(s.month))
         .where(s.customer_id == customer_id, visible(s.customer_id, work=work))
         .order_by(s.month.desc(), s.scored_at.desc(), s.run_id.desc())
         .limit(limit)
