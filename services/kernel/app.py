@@ -16,10 +16,6 @@ from services.kernel.manifest import Service
 from services.kernel.runtime import Role, Runtime
 from services.kernel.settings import KernelSettings
 
-_LARGEST_BODY_BYTES = 10_000_000
-"""The cap of any route; each route has its own, smaller one."""
-
-
 def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Role = "all") -> FastAPI:
     runtimes = [Runtime(service=s, settings=settings, role=role) for s in services]
 
@@ -35,7 +31,6 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
         title="Keyline " + " / ".join(f"{s.title_zh} {s.title_en}" for s in services),
         version="1",
         lifespan=lifespan,
-        max_body_size=_LARGEST_BODY_BYTES,
         docs_url=None if settings.environment == "production" else "/docs",
         redoc_url=None,
         openapi_url="/openapi.json",

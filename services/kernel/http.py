@@ -1,6 +1,7 @@
 """HTTP edge: every route names its roles; one transaction per request, opened and committed here."""
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
@@ -185,6 +186,18 @@ _HEADERS = [
 ]
 
 
+_TOO_LARGE = json.dumps(
+    {
+        "type": "urn:keyline:problem:too-large",
+        "title": "too-large",
+        "status": 413,
+        "detail": "请求体超过该接口的上限，请拆分后重试。 The body exceeds this route's limit; split it and retry.",
+        "field": "body",
+    },
+    ensure_ascii=False,
+).encode()
+
+
 class Edge:
     """Pure ASGI: trace id, security headers, time per route. Nothing here touches the body or the database."""
 
@@ -200,10 +213,19 @@ class Edge:
         begun = time.perf_counter()
         status = 500
 
+        plain_413 = False
+
         async def sending(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, plain_413
+            if message["type"] == "http.response.body" and plain_413:
+                message = {"type": "http.response.body", "body": _TOO_LARGE, "more_body": False}
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The framework's body limit answers in plain text; the house answers as problem+json.
+                plain_413 = status == 413 and (b"content-type", b"application/problem+json") not in message["headers"]
+                if plain_413:
+                    length = str(len(_TOO_LARGE)).encode()
+                    message["headers"] = [(b"content-type", b"application/problem+json"), (b"content-length", length)]
                 present = {name for name, _ in message.get("headers", [])}
                 message["headers"] = [
                     *message.get("headers", []),
