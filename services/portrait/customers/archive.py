@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.schema import Table
 
-from services.contracts.marketing import CustomerChanged
+from services.contracts.marketing import Account, CustomerChanged
 from services.contracts.portrait import CustomerProfileChanged
 from services.kernel.auth.grants import set_owner_areas
 from services.kernel.work import UnitOfWork
@@ -16,16 +16,28 @@ from services.portrait.metering.store import hold_usage_point
 
 
 async def take_customer(work: UnitOfWork, *, changed: CustomerChanged) -> None:
-    """Store the archive of one customer, wake what waited for it, publish the profile that follows."""
+    """Store the archive of one customer, wake what waited for it, publish the profiles that follow."""
     await _store_customer(work, changed)
-    await _store_accounts(work, changed)
-    await _store_places(work, changed)
-    await _hold_points(work, changed)
-    await set_owner_areas(work, owner_id=changed.customer_id, area_ids=[a.service_area_id for a in changed.accounts])
-    work.arrived("customer", changed.customer_id)
-    for account in changed.accounts:
+    held = await _hold_points(work, changed)
+    former = await _former_owners(work, held)
+    await _store_accounts(work, held)
+    await _store_places(work, held)
+    await set_owner_areas(work, owner_id=held.customer_id, area_ids=[a.service_area_id for a in held.accounts])
+    work.arrived("customer", held.customer_id)
+    for account in held.accounts:
         work.arrived("account", account.account_id)
-    await reassess(work, customer_id=changed.customer_id)
+    for customer_id in sorted({held.customer_id, *former}):
+        await reassess(work, customer_id=customer_id)
+
+
+async def _former_owners(work: UnitOfWork, changed: CustomerChanged) -> set[str]:
+    """Customers whose accounts this archive takes over."""
+    a = t.account.c
+    ids = [account.account_id for account in changed.accounts]
+    found = await work.db.execute(
+        select(a.customer_id).where(a.account_id.in_(ids), a.customer_id != changed.customer_id)
+    )
+    return set(found.scalars())
 
 
 async def remove_customer(work: UnitOfWork, *, customer_id: str) -> None:
@@ -91,30 +103,55 @@ async def _replace(work: UnitOfWork, table: Table, *, key: str, owner: str, rows
         await work.db.execute(insert(table), listed)
 
 
-async def _hold_points(work: UnitOfWork, changed: CustomerChanged) -> None:
-    """Who held a usage point when: from the first terms of its account on, or from the day it was taken over."""
-    first = {a.account_id: min(terms.valid_from for terms in a.terms) for a in changed.accounts}
+async def _hold_points(work: UnitOfWork, changed: CustomerChanged) -> CustomerChanged:
+    """Note who held a usage point when; returns the archive without what another customer has taken over since.
+
+    The topic keeps order per customer only, so a former holder may speak after its successor.
+    """
+    accounts = {a.account_id: a for a in changed.accounts}
     connection = await work.raw()
+    handed_on = set()
     for point in sorted(changed.usage_points, key=lambda p: p.usage_point_id):
         held = t.usage_point_holder
         rows = (await work.db.execute(select(held).where(held.c.usage_point_id == point.usage_point_id))).all()
         others = [(r.from_day, r.to_day, r.customer_id) for r in rows if r.customer_id != changed.customer_id]
-        own = [(r.from_day, r.to_day, r.customer_id) for r in rows if r.customer_id == changed.customer_id]
-        if own and any(to is None for _, to, _ in others):
-            continue  # handed on already; this is the former holder speaking late
-        begin = _begin(changed, {customer for _, _, customer in others}, first.get(point.account_id))
-        if begin is None:
-            continue
-        periods = [(start, min(end or begin, begin), who) for start, end, who in others if start < begin]
-        await hold_usage_point(
-            connection, usage_point_id=point.usage_point_id, periods=[*periods, (begin, None, changed.customer_id)]
-        )
-        await _adopt_registers(work, usage_point_id=point.usage_point_id, customer_id=changed.customer_id)
+        own = [r.from_day for r in rows if r.customer_id == changed.customer_id]
+        begin = _begin(changed, accounts[point.account_id], others={who for _, _, who in others}, own=own)
+        later = [start for start, _, _ in others if start > begin]
+        earlier = [(start, min(end or begin, begin), who) for start, end, who in others if start < begin]
+        successors = [period for period in others if period[0] > begin]
+        mine = (begin, min(later, default=None), changed.customer_id)
+        await hold_usage_point(connection, usage_point_id=point.usage_point_id, periods=[*earlier, mine, *successors])
+        if later:
+            handed_on.add(point.usage_point_id)
+        else:
+            await _adopt_registers(work, usage_point_id=point.usage_point_id, customer_id=changed.customer_id)
+    return _without(changed, handed_on)
 
 
-def _begin(changed: CustomerChanged, others: set[str], first_terms: date | None) -> date | None:
+def _begin(changed: CustomerChanged, account: Account, *, others: set[str], own: list[date]) -> date:
+    """The day from which this customer holds the account's points: once known it stays, else a takeover names it."""
+    if own:
+        return min(own)
     taken = [s.effective_on for s in changed.successions if s.other_customer_id in others]
-    return max(taken) if taken else first_terms
+    first = min(terms.valid_from for terms in account.terms)
+    goes_on = any(terms.valid_to is None for terms in account.terms)
+    return max(taken) if taken and goes_on else first
+
+
+def _without(changed: CustomerChanged, handed_on: set[str]) -> CustomerChanged:
+    """Accounts and sites go with their points, when all of these are handed on."""
+    kept = [p for p in changed.usage_points if p.usage_point_id not in handed_on]
+    gone = [p for p in changed.usage_points if p.usage_point_id in handed_on]
+    accounts = {p.account_id for p in gone} - {p.account_id for p in kept}
+    sites = {p.site_id for p in gone} - {p.site_id for p in kept}
+    return changed.model_copy(
+        update={
+            "usage_points": tuple(kept),
+            "accounts": tuple(a for a in changed.accounts if a.account_id not in accounts),
+            "sites": tuple(s for s in changed.sites if s.site_id not in sites),
+        }
+    )
 
 
 async def _adopt_registers(work: UnitOfWork, *, usage_point_id: str, customer_id: str) -> None:

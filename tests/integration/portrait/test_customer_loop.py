@@ -3,6 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
 from services.contracts import marketing
 from services.contracts.envelope import Event
 from services.contracts.inspection import HazardClosed, HazardFound, HazardOverdue
@@ -199,3 +201,27 @@ async def test_a_removed_customer_is_gone_from_the_topic_and_comes_back_with_a_h
     await portrait.hear(archive(version=2))
     (row,) = await portrait.rows("SELECT version FROM portrait.profile")
     assert row["version"] == 3
+
+
+@pytest.mark.parametrize("successor_speaks_first", [False, True])
+async def test_an_account_taken_over_stays_with_its_successor_whoever_speaks_first(
+    portrait: Portrait, successor_speaks_first: bool
+) -> None:
+    turn = date(2024, 7, 1)
+    former = archive("C-1", terms=(agreement(date(2015, 1, 1), turn),))
+    own = archive("C-2")
+    taken_over = former.accounts[0].model_copy(update={"terms": (agreement(turn),)})
+    successor = own.model_copy(
+        update={
+            "accounts": (*own.accounts, taken_over),
+            "sites": (*own.sites, *former.sites),
+            "usage_points": (*own.usage_points, *former.usage_points),
+            "successions": (marketing.Succession(kind="transfer", other_customer_id="C-1", effective_on=turn),),
+        }
+    )
+    await portrait.hear(*((successor, former) if successor_speaks_first else (former, successor)))
+    assert (await portrait.profile("C-1"))["accounts"] == []
+    assert [a["account_id"] for a in (await portrait.profile("C-2"))["accounts"]] == ["A-1", "A-2"]
+    query = "SELECT customer_id, from_day, to_day FROM portrait.usage_point_holder WHERE usage_point_id = 'UP-1'"
+    held = [tuple(r) for r in await portrait.rows(f"{query} ORDER BY from_day")]
+    assert held == [("C-1", date(2015, 1, 1), turn), ("C-2", turn, None)]
