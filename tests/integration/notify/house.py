@@ -1,0 +1,155 @@
+"""notify on a real database, fed with records as from the broker, sending to a WeChat stand-in over real HTTP."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from aiohttp import web
+
+from deploy.local.postgres import PostgresServer
+from services.contracts.envelope import Event
+from services.kernel.broker import Record
+from services.kernel.consumer import Applier
+from services.kernel.migrate import ensure_roles, migrate
+from services.kernel.settings import KernelSettings
+from services.kernel.work import Database
+from services.notify.adapters.wechat.client import Account, WechatClient
+from services.notify.adapters.wechat.tokens import InMemoryTokenStore
+from services.notify.adapters.wechat.transport import Transport
+from services.notify.delivery.sender import Sender
+from services.notify.delivery.wechat import WechatTemplateSender
+from services.notify.manifest import SERVICE
+
+PASSWORD = "only-for-tests"
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+@dataclass(kw_only=True)
+class FakeWechat:
+    """The provider: answers what the test says, remembers what it was sent."""
+
+    url: str = ""
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[int] = field(default_factory=list)
+    """Answered one after the other before anything is accepted."""
+
+    async def token(self, request: web.Request) -> web.Response:
+        return web.json_response({"access_token": "t" * 32, "expires_in": 7200})
+
+    async def send(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.errors:
+            return web.json_response({"errcode": self.errors.pop(0), "errmsg": "as the test says"})
+        self.sent.append(body)
+        return web.json_response({"errcode": 0, "errmsg": "ok", "msgid": 1000 + len(self.sent)})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["FakeWechat"]:
+        app = web.Application()
+        app.router.add_post("/cgi-bin/stable_token", self.token)
+        app.router.add_post("/cgi-bin/message/template/send", self.send)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+
+@dataclass(kw_only=True)
+class NotifyHouse:
+    database: Database
+    applier: Applier
+    sender: Sender
+    wechat: FakeWechat
+    admin: asyncpg.Connection
+    offset: int = 0
+
+    async def hear(self, *events: Event, event_id: str | None = None) -> list[str]:
+        """What became of each record."""
+        outcomes = []
+        for event in events:
+            self.offset += 1
+            outcomes.append(await self.applier.apply(record_of(event, self.offset, event_id or uuid4().hex)))
+        return outcomes
+
+    async def forget(self, event: type[Event], key: str) -> str:
+        """A null value on a compacted topic."""
+        self.offset += 1
+        headers = {"ce_type": event.TYPE, "ce_id": uuid4().hex, "ce_source": "tests"}
+        return await self.applier.apply(
+            Record(
+                topic=event.TOPIC, partition=0, offset=self.offset, key=key.encode(), value=None, headers=headers,
+                timestamp_ms=0,
+            )
+        )  # fmt: skip
+
+    async def send_due(self) -> int:
+        took = await self.sender.turn()
+        await self.sender.drain()
+        return took
+
+    async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        return list(await self.admin.fetch(sql, *arguments))
+
+    async def said(self, type_end: str) -> list[asyncpg.Record]:
+        """Bodies put into the outbox, in order."""
+        return await self.rows(
+            "SELECT aggregateid AS key, convert_from(payload, 'UTF8')::jsonb AS body FROM notify.outbox"
+            " WHERE type LIKE $1 ORDER BY version, aggregateid", f"%.{type_end}.v1",
+        )  # fmt: skip
+
+
+def record_of(event: Event, offset: int, event_id: str) -> Record:
+    headers = {
+        "ce_specversion": "1.0", "ce_id": event_id, "ce_source": "tests", "ce_type": event.TYPE,
+        "ce_time": datetime.now(UTC).isoformat(),
+    }  # fmt: skip
+    return Record(
+        topic=event.TOPIC, partition=0, offset=offset, key=event.key.encode(), value=event.to_wire(), headers=headers,
+        timestamp_ms=0,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def open_house(postgres: PostgresServer) -> AsyncIterator[NotifyHouse]:
+    """An empty migrated database of its own."""
+    name = f"n{uuid4().hex[:10]}"
+    root = await asyncpg.connect(postgres.superuser_dsn)
+    await root.execute(f"CREATE DATABASE {name}")
+    await root.close()
+    dsn = f"{postgres.superuser_dsn.rsplit('/', 1)[0]}/{name}"
+    passwords = {f"notify_{role}": PASSWORD for role in ("api", "worker", "migrator")}
+    await ensure_roles(admin_dsn=dsn, service="notify", passwords=passwords)
+    settings = KernelSettings.model_validate(
+        {
+            "environment": "test", "database_host": postgres.host, "database_port": postgres.port,
+            "database_name": name, "database_password": PASSWORD,
+        }
+    )  # fmt: skip
+    await migrate(service=SERVICE, settings=settings)
+    database = Database(service="notify", metadata=SERVICE.metadata, settings=settings)
+    admin = await asyncpg.connect(dsn)
+    async with FakeWechat().running() as wechat:
+        client = WechatClient(
+            account=Account(app_id="wx-test", app_secret="secret"), tokens=InMemoryTokenStore(),
+            transport=Transport(base_url=wechat.url),
+        )  # fmt: skip
+        async with client:
+            sender = Sender(database=database, wechat=WechatTemplateSender(client=client))
+            try:
+                yield NotifyHouse(
+                    database=database, applier=Applier(service=SERVICE, database=database), sender=sender,
+                    wechat=wechat, admin=admin,
+                )  # fmt: skip
+            finally:
+                await admin.close()
+                await database.close()

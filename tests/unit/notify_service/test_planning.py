@@ -1,0 +1,64 @@
+"""Who is told, of what, over which channel."""
+
+from services.notify.delivery.planning import Charged, Directory, Engaged, Place, plan
+from services.notify.delivery.policy import policy, rule_for
+from services.notify.delivery.texts import templates, wechat_fields
+
+A1, A2 = Place(customer_id="C-1", account_id="A-1"), Place(customer_id="C-1", account_id="A-2")
+B1 = Place(customer_id="C-2", account_id="B-1")
+
+
+def contact(person: str, customer: str, *accounts: str, role: str = "customer-contact") -> Engaged:
+    return Engaged(person_id=person, customer_id=customer, role=role, account_ids=frozenset(accounts))
+
+
+def test_one_person_of_two_customers_gets_one_message_that_names_all_accounts() -> None:
+    directory = Directory(engaged=(contact("P", "C-2"), contact("P", "C-1")), on_wechat=frozenset({"P"}))
+    told = plan(
+        rule=rule_for("fault-outage"), customers={"C-1", "C-2"}, places=[B1, A2, A1, A1], directory=directory
+    )  # fmt: skip
+    assert [(r.person_id, r.channel, r.places) for r in told] == [("P", "wechat", (A1, A2, B1))]
+
+
+def test_a_person_of_one_account_is_not_told_of_another_account() -> None:
+    directory = Directory(engaged=(contact("P", "C-1", "A-2"), contact("Q", "C-1", "A-9")))
+    told = plan(rule=rule_for("fault-outage"), customers={"C-1"}, places=[A1, A2], directory=directory)
+    assert [(r.person_id, r.places) for r in told] == [("P", (A2,))]
+
+
+def test_without_wechat_the_message_goes_to_the_inbox() -> None:
+    directory = Directory(engaged=(contact("P", "C-1"),))
+    told = plan(rule=rule_for("fault-outage"), customers={"C-1"}, places=[A1], directory=directory)
+    assert [r.channel for r in told] == ["inbox"]
+
+
+def test_restoration_goes_to_those_told_of_the_outage_only() -> None:
+    directory = Directory(
+        engaged=(contact("P", "C-1"), contact("new", "C-1")), told={"P": frozenset({A1}), "other": frozenset({B1})}
+    )
+    told = plan(rule=rule_for("supply-restored"), customers={"C-1"}, places=[A1, A2], directory=directory)
+    assert [(r.person_id, r.places) for r in told] == [("P", (A1,))]
+
+
+def test_a_reclassification_reaches_the_named_manager_and_never_the_customer() -> None:
+    manager = Charged(person_id="M", customer_id="C-1", role="account-manager", named=True)
+    of_area = Charged(person_id="N", customer_id="C-1", role="account-manager", named=False)
+    directory = Directory(engaged=(contact("P", "C-1"),), charged=(of_area, manager))
+    rule = rule_for("reclassified")
+    assert [r.person_id for r in plan(rule=rule, customers={"C-1"}, places=[], directory=directory)] == ["M"]
+    only_area = Directory(charged=(of_area,))
+    assert [r.person_id for r in plan(rule=rule, customers={"C-1"}, places=[], directory=only_area)] == ["N"]
+
+
+def test_every_class_of_the_policy_has_its_words() -> None:
+    assert set(policy().classes) == set(templates())
+
+
+def test_short_fields_keep_within_their_limits_and_count_what_is_left_out() -> None:
+    fields = wechat_fields(
+        "fault-outage", language="zh", account_ids=[f"31010000000{n}" for n in range(5)],
+        facts={"customer": "一家名字非常非常长的钢铁股份有限责任公司第二炼钢厂", "at": "2026-07-01T04:05:00+00:00"},
+    )  # fmt: skip
+    assert len(fields["thing1"]) <= 20 and fields["thing1"].endswith("…")
+    assert fields["character_string2"] == "310100000000,310100000001,+3"
+    assert fields["time3"] == "2026年07月01日 12:05"
