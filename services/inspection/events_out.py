@@ -5,6 +5,7 @@ from services.contracts.inspection import (
     HazardClosed,
     HazardConfirmed,
     HazardFound,
+    HazardNotified,
     HazardOverdue,
     HazardRectified,
     HazardVerified,
@@ -15,8 +16,8 @@ from services.contracts.inspection import (
 from services.kernel.broker import TopicSpec
 
 EVENTS: tuple[type[Event], ...] = (
-    HazardFound, HazardConfirmed, HazardVoided, HazardRectified, HazardVerified, HazardClosed, HazardOverdue,
-    InspectionScheduled, InspectionSubmitted,
+    HazardFound, HazardNotified, HazardConfirmed, HazardVoided, HazardRectified, HazardVerified, HazardClosed,
+    HazardOverdue, InspectionScheduled, InspectionSubmitted,
 )  # fmt: skip
 TOPICS = (
     TopicSpec(name="inspection-hazards", partitions=6, retention_days=14),

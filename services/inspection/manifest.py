@@ -1,6 +1,7 @@
 """Inspection: what it hears, says, stores and serves."""
 
 from services.contracts.metering import EquipmentReadingRecorded
+from services.contracts.notify import MessageDelivered
 from services.contracts.portrait import CustomerProfileChanged
 from services.inspection import api, events_in, events_out, jobs, tables
 from services.kernel.auth.directory import directory_consumes
@@ -20,6 +21,7 @@ SERVICE = Service(
             deletion=events_in.on_profile_removed,
         ),
         Consumes(event=EquipmentReadingRecorded, handler=events_in.on_equipment_reading),
+        Consumes(event=MessageDelivered, handler=events_in.on_message_delivered),
         *directory_consumes(),
     ),
     publishes=events_out.EVENTS,

@@ -11,6 +11,7 @@ from services.contracts.inspection import (
     HazardConfirmed,
     HazardFound,
     HazardGrade,
+    HazardNotified,
     HazardOverdue,
     HazardRectified,
     HazardVerified,
@@ -110,6 +111,23 @@ async def take_step(
         before=dict(before._mapping), after=dict(after._mapping), reason=note,
     )  # fmt: skip
     return after
+
+
+async def mark_notified(work: UnitOfWork, *, hazard_id: str) -> None:
+    """The first message about a fresh hazard has reached one of the customer's people; later ones change nothing."""
+    told = (
+        await work.db.execute(
+            update(hazard)
+            .where(hazard.c.hazard_id == hazard_id, hazard.c.status == "found")
+            .values(status="notified", version=hazard.c.version + 1)
+            .returning(hazard)
+        )
+    ).first()
+    if told is None:
+        return
+    await _note(work, told, step="notified", note=None, photo_id=None)
+    work.emit(_event(HazardNotified, told, work))
+    await work.audit(action="hazard-notified", object_type="hazard", object_id=hazard_id, owner_id=told.customer_id)
 
 
 async def mark_overdue(work: UnitOfWork, *, limit: int) -> int:
