@@ -24,7 +24,7 @@ from deploy.local.postgres import PostgresServer
 from deploy.local.processes import free_port
 from services.contracts.envelope import Event
 from services.contracts.metering import EquipmentReadingRecorded
-from services.contracts.notify import AccessGrant, EngagementsChanged, PostAssigned
+from services.contracts.notify import AccessGrant, EngagementsChanged, MessageDelivered, PostAssigned
 from services.contracts.portrait import CustomerProfileChanged
 from services.inspection.manifest import SERVICE
 from services.kernel.app import build_app
@@ -319,6 +319,26 @@ async def test_class_and_attention_shorten_the_cycle_and_a_left_customer_has_non
     assert await house.hear(_oil([20.5])) == "waiting"
 
 
+async def test_a_hazard_is_notified_when_its_own_message_first_arrives(house: House) -> None:
+    await house.hear(_profile())
+    _, submitted = await house.call("POST", "/visits", person="P-ins-1", body=_visit())
+    [hazard_id] = submitted["hazard_ids"]
+
+    def delivered(cause: str, delivery_id: str) -> MessageDelivered:
+        return MessageDelivered(
+            customer_id="C-1", delivery_id=delivery_id, cause_type=cause, cause_id="E-1", subject_id=hazard_id,
+            person_id="P-own", channel="wechat", occurred_at=datetime.now(UTC),
+        )  # fmt: skip
+
+    await house.hear(delivered("keyline.outage.fault-outage-detected.v1", "D-0"))
+    assert (await house.call("GET", f"/hazards/{hazard_id}", person="P-own"))[1]["status"] == "found"
+    await house.hear(delivered("keyline.inspection.hazard-found.v1", "D-1"))
+    await house.hear(delivered("keyline.inspection.hazard-found.v1", "D-2"))
+    _, detail = await house.call("GET", f"/hazards/{hazard_id}", person="P-own")
+    assert (detail["status"], detail["version"], detail["possible_steps"]) == ("notified", 2, ["void", "rectify"])
+    assert (await house.rectify(hazard_id, person="P-own", photo=_photo()))[1]["status"] == "rectified"
+
+
 async def _run_jobs(house: House) -> None:
     """Let every job of the service run once more, however short ago its last run was."""
     await house.rows("DELETE FROM inspection.job_lease")
@@ -362,3 +382,28 @@ async def test_one_request_repeated_at_once_submits_one_visit(house: House) -> N
     assert all(other == first for other in others)
     assert len(await house.rows("SELECT 1 FROM inspection.visit")) == 1
     assert len(await house.rows("SELECT 1 FROM inspection.hazard")) == 1
+
+
+async def test_a_body_beyond_the_routes_limit_is_refused_and_changes_nothing(house: House) -> None:
+    await house.hear(_profile())
+    _, submitted = await house.call("POST", "/visits", person="P-ins-1", body=_visit())
+    [hazard_id] = submitted["hazard_ids"]
+    assert (await house.rectify(hazard_id, person="P-own", photo=b"0" * 8_600_000))[0] == 413
+    assert (await house.rectify(hazard_id, person="P-own", photo=b"0" * 8_100_000))[0] == 422
+    assert (await house.rows("SELECT status FROM inspection.hazard"))[0]["status"] == "found"
+
+
+async def test_the_door_says_readings_on_their_topic_and_takes_them_from_a_publisher_alone(house: House) -> None:
+    grant = AccessGrant(
+        person_id="P-door", role="data-publisher", scope_kind="everything", scope_id="", valid_from=SINCE
+    )
+    await house.hear(EngagementsChanged(person_id="P-door", version=1, grants=(grant,)))
+    reading: dict[str, Any] = {"type": EquipmentReadingRecorded.TYPE, "data": _oil([20.5]).model_dump(mode="json")}
+    assert (await house.call("POST", "/doors/metering-equipment", person="P-own", body=[reading]))[0] == 403
+    broken = {**reading, "data": {**reading["data"], "unit": "K"}}
+    status, problem = await house.call("POST", "/doors/metering-equipment", person="P-door", body=[broken])
+    assert (status, problem["field"]) == (422, "0.data.unit")
+    status, answer = await house.call("POST", "/doors/metering-equipment", person="P-door", body=[reading])
+    assert (status, answer) == (202, {"accepted": 1})
+    [(what, body)] = await house.said("metering-equipment")
+    assert (what, body["asset_id"]) == ("equipment-reading-recorded", "TX-1")
