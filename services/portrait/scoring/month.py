@@ -24,7 +24,7 @@ from services.portrait.rules.efficiency_score import EfficiencyScore, efficiency
 from services.portrait.rules.load_indicators import Curve
 from services.portrait.rules.measured import REASONS, Measured
 from services.portrait.rules.power_factor import average_power_factor_hundredths
-from services.portrait.rules.time_of_use import VALLEY, plan_from
+from services.portrait.rules.time_of_use import VALLEY, TouPlan, plan_from
 
 _ACTIVE, _LAGGING, _LEADING = CHANNELS["active-import"], CHANNELS["reactive-lagging"], CHANNELS["reactive-leading"]
 HISTORY_MONTHS = 24
@@ -37,6 +37,10 @@ class _Month:
     totals: Sequence[MonthTotal]
     curve: Curve | None
     points: Sequence[str]
+
+
+def tariff_plan() -> TouPlan:
+    return plan_from(shipped("tou_chongqing_2021_14"))
 
 
 async def score_customer(work: UnitOfWork, *, customer_id: str, month: date, run_id: str) -> bool:
@@ -125,8 +129,7 @@ def _indicators(data: _Month, terms: Sequence[Row[Any]]) -> tuple[dict[str, Meas
     if data.curve is None:
         return {}, Measured.missing("no-data")
     days = [data.first + timedelta(days=n) for n in range((data.after - data.first).days)]
-    plan = plan_from(shipped("tou_chongqing_2021_14"))
-    periods = plan.periods(days=[(day, "workday") for day in days], step_minutes=data.curve.step_minutes)
+    periods = tariff_plan().periods(days=[(day, "workday") for day in days], step_minutes=data.curve.step_minutes)
     capacity = float(sum(row.contract_capacity_kva for row in terms))
     demand = float(sum(row.contract_demand_kw or 0 for row in terms))
     values = {

@@ -9,18 +9,25 @@ from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
 from services.portrait.customers.calendar import local_day, month_start, shifted
 from services.portrait.customers.reassess import reassess
-from services.portrait.scoring.month import score_customer
+from services.portrait.scoring.month import score_customer, tariff_plan
 
 CHUNK = 50
 
 
 async def request_run(work: UnitOfWork, *, month: str) -> str:
-    """The id of the run that the job will take up. Raises InvalidInput for a month that has not ended."""
+    """The id of the run that the job will take up. Raises InvalidInput for months not ended or before the plan."""
     first = month_start(month)
     if shifted(first, months=1) > local_day(work.now):
         raise InvalidInput(
             zh=f"{month} 尚未结束，请选择已结束的月份。",
             en=f"{month} has not ended; name a month that has.",
+            field="month",
+        )
+    plan = tariff_plan()
+    if first < plan.effective_from:
+        raise InvalidInput(
+            zh=f"{month} 没有可用的分时电价方案（{plan.id} 自 {plan.effective_from} 起施行），请选择之后的月份。",
+            en=f"No time-of-use plan holds in {month}: {plan.id} begins on {plan.effective_from}; name a later month.",
             field="month",
         )
     run_id = str(work.new_id(f"score-run|{month}"))

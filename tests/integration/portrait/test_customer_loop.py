@@ -1,5 +1,6 @@
 """Customers in a real Postgres: facts in any order, readings to scores, and who may see what."""
 
+import asyncio
 from datetime import date
 from decimal import Decimal
 
@@ -139,6 +140,8 @@ async def test_readings_come_first_and_become_a_score_that_each_reader_sees_in_t
         status, requested = await call("POST", f"/scores/{month}", by="analyst")
         assert (status, requested["month"]) == (202, month)
         await portrait.until_scored()
+        status, problem = await call("POST", "/scores/2015-01", by="analyst")
+        assert (status, problem["field"]) == (422, "month")
         status, own = await call("GET", "/customers/C-1", by="contact")
         assert (status, set(own)) == (200, {"customer_id", "name", "accounts", "score"})
         assert own["score"]["score"] > 0
@@ -225,3 +228,17 @@ async def test_an_account_taken_over_stays_with_its_successor_whoever_speaks_fir
     query = "SELECT customer_id, from_day, to_day FROM portrait.usage_point_holder WHERE usage_point_id = 'UP-1'"
     held = [tuple(r) for r in await portrait.rows(f"{query} ORDER BY from_day")]
     assert held == [("C-1", date(2015, 1, 1), turn), ("C-2", turn, None)]
+
+
+async def test_facts_that_arrive_at_the_same_time_are_all_in_the_last_profile(portrait: Portrait) -> None:
+    await portrait.hear(archive())
+    await asyncio.gather(
+        portrait.hear(hazard(HazardFound, version=1, status="found", grade="serious")),
+        portrait.hear(restored("O-1", days_ago=3, hours=5, affected=touching("C-1"))),
+        portrait.hear(bill("B-1", yuan=90_000)),
+    )
+    profile = await portrait.profile()
+    assert profile["attention_reasons"] == ["hazard:serious", "outage:repeated-faults"]
+    assert profile["classes"] == ["high-contribution"]
+    versions = [p["version"] for p in await portrait.said("customer-profile-changed")]
+    assert versions == sorted(set(versions))
