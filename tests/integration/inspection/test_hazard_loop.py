@@ -367,23 +367,6 @@ async def test_a_hazard_past_its_deadline_is_said_overdue_once_and_one_in_time_i
     assert [(body["hazard_id"], body["version"], body["status"]) for body in said] == [(late["hazard_id"], 2, "found")]
 
 
-async def test_one_request_repeated_at_once_submits_one_visit(house: House) -> None:
-    await house.hear(_profile())
-    token = issue(key=house.key, issuer=house.issuer, audience=AUDIENCE, person_id="P-ins-1")
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid4().hex}
-
-    async def submit() -> Any:
-        url = f"{house.url}/inspection/v1/visits"
-        async with house.session.post(url, json=_visit(), headers=headers) as answer:
-            return answer.status, await answer.json()
-
-    first, *others = await asyncio.gather(*(submit() for _ in range(4)))
-    assert first[0] == 201
-    assert all(other == first for other in others)
-    assert len(await house.rows("SELECT 1 FROM inspection.visit")) == 1
-    assert len(await house.rows("SELECT 1 FROM inspection.hazard")) == 1
-
-
 async def test_a_body_beyond_the_routes_limit_is_refused_and_changes_nothing(house: House) -> None:
     await house.hear(_profile())
     _, submitted = await house.call("POST", "/visits", person="P-ins-1", body=_visit())
