@@ -19,6 +19,10 @@ _GRADES = {
 _CLASSES_ZH = {
     "high-reliability": "高可靠", "high-contribution": "高贡献", "high-service": "高服务", "high-potential": "高潜力",
 }  # fmt: skip
+_LABELS = {
+    "customer": "客户名称", "accounts": "户号", "at": "时间", "until": "截止时间", "finding": "隐患内容",
+    "grade": "隐患等级", "note": "备注", "month": "月份", "score": "得分",
+}  # fmt: skip
 _LONGEST_STRING = 32
 
 
@@ -45,6 +49,16 @@ class Template(BaseModel):
 def templates() -> dict[str, Template]:
     raw = json.loads(files("services.notify").joinpath("templates/messages.json").read_text("utf-8"))
     return {name: Template.model_validate(value) for name, value in raw.items()}
+
+
+def registered_templates() -> list[dict[str, Any]]:
+    """What has to be registered at the Official Account: id, title and the typed fields with their labels."""
+    seen: dict[str, dict[str, Any]] = {}
+    for template in templates().values():
+        fields = {name: _LABELS[fact] for name, fact in template.fields.items()}
+        entry = {"template_id": template.template_id, "title": template.zh.title, "fields": fields}
+        seen.setdefault(template.template_id, entry)
+    return list(seen.values())
 
 
 def title_and_body(

@@ -1,16 +1,19 @@
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from deploy.local.postgres import PostgresServer
 from services.notify.directory.vault import vault
 from services.notify.settings import notify_settings
-from tests.integration.notify.house import MASTER_KEY, NotifyHouse, open_house
+from tests.integration.notify.house import CALLBACK_TOKEN, MASTER_KEY, NotifyHouse, open_house
 
 
 @pytest.fixture(autouse=True)
 def master_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("KEYLINE_MASTER_KEY", MASTER_KEY)
+    monkeypatch.setenv("KEYLINE_WECHAT_CALLBACK_TOKEN", CALLBACK_TOKEN)
+    monkeypatch.setenv("KEYLINE_WECHAT_PLAIN_CALLBACKS", "true")
     notify_settings.cache_clear()
     vault.cache_clear()
     yield
@@ -19,6 +22,6 @@ def master_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-async def house(postgres: PostgresServer) -> AsyncIterator[NotifyHouse]:
-    async with open_house(postgres) as opened:
+async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[NotifyHouse]:
+    async with open_house(postgres, tmp_path) as opened:
         yield opened

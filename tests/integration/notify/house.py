@@ -1,31 +1,43 @@
 """notify on a real database, fed with records as from the broker, sending to a WeChat stand-in over real HTTP."""
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator
+import json
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import asyncpg
+import uvicorn
 from aiohttp import web
+from fastapi import FastAPI
 
 from deploy.local.postgres import PostgresServer
+from deploy.local.processes import free_port
 from services.contracts.envelope import Event
+from services.kernel.app import build_app
+from services.kernel.auth.dev_issuer import build_issuer, issue, load_key
 from services.kernel.broker import Record
 from services.kernel.consumer import Applier
 from services.kernel.migrate import ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
 from services.notify.adapters.wechat.client import Account, WechatClient
+from services.notify.adapters.wechat.crypto import push_signature
 from services.notify.adapters.wechat.tokens import InMemoryTokenStore
 from services.notify.adapters.wechat.transport import Transport
 from services.notify.delivery.sender import Sender
 from services.notify.delivery.wechat import WechatTemplateSender
 from services.notify.manifest import SERVICE
 
-PASSWORD = "only-for-tests"
+PASSWORD, AUDIENCE = "only-for-tests", "keyline-tests"
+CALLBACK_TOKEN = "callback-token"
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
@@ -66,6 +78,8 @@ class FakeWechat:
 
 @dataclass(kw_only=True)
 class NotifyHouse:
+    settings: KernelSettings
+    folder: Path
     database: Database
     applier: Applier
     sender: Sender
@@ -97,6 +111,16 @@ class NotifyHouse:
         await self.sender.drain()
         return took
 
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator["Caller"]:
+        """The routes over HTTP, with the development issuer beside them."""
+        key = load_key(self.folder / "issuer.json")
+        issuer = self.settings.oidc_issuer
+        signing = build_issuer(key=key, issuer=issuer, audience=AUDIENCE, environment="test")
+        app = build_app([SERVICE], settings=self.settings, role="api")
+        async with _listening(signing, int(issuer.rsplit(":", 1)[1])), _listening(app, free_port()) as url:
+            yield Caller(url=url, token=lambda p: issue(key=key, issuer=issuer, audience=AUDIENCE, person_id=p))
+
     async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         return list(await self.admin.fetch(sql, *arguments))
 
@@ -106,6 +130,46 @@ class NotifyHouse:
             "SELECT aggregateid AS key, convert_from(payload, 'UTF8')::jsonb AS body FROM notify.outbox"
             " WHERE type LIKE $1 ORDER BY version, aggregateid", f"%.{type_end}.v1",
         )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class Caller:
+    url: str
+    token: Callable[[str], str]
+
+    async def __call__(self, method: str, path: str, *, by: str, body: Any = None) -> tuple[int, Any]:
+        header = {"Authorization": f"Bearer {self.token(by)}", "Idempotency-Key": uuid4().hex}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.url}/notify/v1{path}", headers=header, json=body) as answer,
+        ):
+            text = await answer.text()
+            return answer.status, json.loads(text) if text else None
+
+    async def push(self, body: str, *, token: str) -> int:
+        """As WeChat does in plain mode."""
+        stamp = str(int(time.time()))
+        signature = push_signature(token=token, timestamp=stamp, nonce="n")
+        query = {"signature": signature, "timestamp": stamp, "nonce": "n"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.url}/notify/v1/wechat/callback", params=query, data=body.encode()) as answer,
+        ):
+            return answer.status
+
+
+@asynccontextmanager
+async def _listening(app: FastAPI, port: int) -> AsyncIterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not task.done(), task.exception()
+        await asyncio.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
 
 
 def record_of(event: Event, offset: int, event_id: str) -> Record:
@@ -120,7 +184,7 @@ def record_of(event: Event, offset: int, event_id: str) -> Record:
 
 
 @asynccontextmanager
-async def open_house(postgres: PostgresServer) -> AsyncIterator[NotifyHouse]:
+async def open_house(postgres: PostgresServer, folder: Path) -> AsyncIterator[NotifyHouse]:
     """An empty migrated database of its own."""
     name = f"n{uuid4().hex[:10]}"
     root = await asyncpg.connect(postgres.superuser_dsn)
@@ -129,10 +193,12 @@ async def open_house(postgres: PostgresServer) -> AsyncIterator[NotifyHouse]:
     dsn = f"{postgres.superuser_dsn.rsplit('/', 1)[0]}/{name}"
     passwords = {f"notify_{role}": PASSWORD for role in ("api", "worker", "migrator")}
     await ensure_roles(admin_dsn=dsn, service="notify", passwords=passwords)
+    issuer = f"http://127.0.0.1:{free_port()}"
     settings = KernelSettings.model_validate(
         {
             "environment": "test", "database_host": postgres.host, "database_port": postgres.port,
             "database_name": name, "database_password": PASSWORD,
+            "oidc_issuer": issuer, "oidc_audience": AUDIENCE, "oidc_jwks_url": f"{issuer}/jwks.json",
         }
     )  # fmt: skip
     await migrate(service=SERVICE, settings=settings)
@@ -147,6 +213,8 @@ async def open_house(postgres: PostgresServer) -> AsyncIterator[NotifyHouse]:
             sender = Sender(database=database, wechat=WechatTemplateSender(client=client))
             try:
                 yield NotifyHouse(
+                    settings=settings,
+                    folder=folder,
                     database=database, applier=Applier(service=SERVICE, database=database), sender=sender,
                     wechat=wechat, admin=admin,
                 )  # fmt: skip

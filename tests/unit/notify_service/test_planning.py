@@ -1,8 +1,9 @@
 """Who is told, of what, over which channel."""
 
+from services.notify.adapters.wechat.fields import FIELD_RULES, admits, field_type
 from services.notify.delivery.planning import Charged, Directory, Engaged, Place, plan
 from services.notify.delivery.policy import policy, rule_for
-from services.notify.delivery.texts import templates, wechat_fields
+from services.notify.delivery.texts import registered_templates, templates, wechat_fields
 
 A1, A2 = Place(customer_id="C-1", account_id="A-1"), Place(customer_id="C-1", account_id="A-2")
 B1 = Place(customer_id="C-2", account_id="B-1")
@@ -62,3 +63,21 @@ def test_short_fields_keep_within_their_limits_and_count_what_is_left_out() -> N
     assert len(fields["thing1"]) <= 20 and fields["thing1"].endswith("…")
     assert fields["character_string2"] == "310100000000,310100000001,+3"
     assert fields["time3"] == "2026年07月01日 12:05"
+
+
+def test_classes_that_share_a_registered_template_fill_the_same_fields() -> None:
+    registered = {t["template_id"]: t["fields"] for t in registered_templates()}
+    for name, template in templates().items():
+        assert template.fields.keys() == registered[template.template_id].keys(), name
+
+
+def test_what_is_filled_in_passes_the_rules_of_the_field_types() -> None:
+    facts = {
+        "customer": "某厂", "at": "2026-07-01T04:05:00+00:00", "until": "2026-07-02T04:05:00+00:00", "reason": "检修",
+        "finding": "变压器\n油位低", "grade": "serious", "month": "2026-06", "score": "81.2", "band": "B",
+    }  # fmt: skip
+    for name in templates():
+        for language in ("zh", "en"):
+            fields = wechat_fields(name, language=language, facts=facts, account_ids=["A-1"])
+            for field, value in fields.items():
+                assert admits(rule=FIELD_RULES[field_type(field)], value=value), (name, language, field, value)
