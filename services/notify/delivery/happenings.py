@@ -165,6 +165,11 @@ async def _store(
     if waiting:
         await _add_places(work, waiting[0].delivery_id, fresh)
         return
+    standing = [r for r in known if r.channel == "inbox" and recipient.channel == "inbox"]
+    if standing:  # an inbox message is worded when it is read, so it can grow
+        await _add_places(work, standing[0].delivery_id, fresh)
+        message_delivered(work, row=dict(standing[0]._mapping), places=fresh)
+        return
     name = happening.name if not known else f"{happening.name}|{happening.part}"
     row = _row(work, rule, happening, recipient, name=name, facts=facts, language=language, after=after)
     stored = await work.db.execute(upsert(delivery).values(**row).on_conflict_do_nothing().returning(d.delivery_id))

@@ -88,6 +88,15 @@ async def test_an_outage_in_two_parts_gives_a_person_one_message_that_names_all_
     ]  # fmt: skip
 
 
+async def test_without_wechat_the_parts_of_an_outage_stand_in_one_inbox_message(house: NotifyHouse) -> None:
+    await house.hear(profile("C-1", "A-1", "A-2"), person("P-1", "C-1"))
+    await house.hear(fault(part(1, 2, ("C-1", "A-1"))), fault(part(2, 2, ("C-1", "A-2"))))
+    told = await house.rows("SELECT channel FROM notify.delivery")
+    assert [r["channel"] for r in told] == ["inbox"]
+    said = bodies(await house.said("message-delivered"))
+    assert [s["account_ids"] for s in said] == [["A-1"], ["A-2"]] and len({s["delivery_id"] for s in said}) == 1
+
+
 async def test_the_same_event_again_and_under_another_id_sends_nothing_more(house: NotifyHouse) -> None:
     await house.hear(profile("C-1", "A-1"), person("P-1", "C-1", openid="openid-1"))
     event = fault(part(1, 1, ("C-1", "A-1")))
