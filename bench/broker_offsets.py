@@ -1,31 +1,39 @@
-"""Does a consumer learn its committed offset while the group's coordinator comes and goes? Part of `broker_spike`.
+"""Does aiokafka tell the committed offset while the coordinator comes and goes? `python -m bench.broker_offsets`.
 
 Answers to OffsetFetch v2 and later carry an error of their own with no partitions; a client that overlooks it takes
 "ask again" for "nothing was ever committed" and starts over at `auto_offset_reset`.
+Whether a pause makes the coordinator refuse is a race, hence many pauses; the counts are printed as JSON.
 """
 
 import asyncio
+import json
+import sys
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from deploy.local.broker import Broker
+from deploy.local.broker import Broker, Choice, start_broker
+from services.kernel.broker import TopicSpec, ensure_topics
+from services.kernel.settings import KernelSettings
 
-COMMITTED, PAUSES, PAUSE_S, SETTLE_S = 77, 3, 4.0, 1.5
+COMMITTED, PAUSES, PAUSE_S, SETTLE_S = 77, 10, 4.0, 1.0
+TOPIC = "offsets"
 
 
-async def ask_while_the_broker_pauses(*, broker: Broker, topic: str) -> dict[str, int]:
+async def ask_while_the_broker_pauses(*, broker: Broker) -> dict[str, int]:
     """How often the committed offset was answered rightly, as None, or by an exception (which is safe)."""
-    partition = TopicPartition(topic, 0)
+    partition = TopicPartition(TOPIC, 0)
     producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=broker.bootstrap_servers, group_id="asks-" + topic, enable_auto_commit=False
-    )
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap_servers, group_id="asks", enable_auto_commit=False)
+    settings = KernelSettings(environment="test", kafka_bootstrap_servers=broker.bootstrap_servers)
+    await ensure_topics([TopicSpec(name=TOPIC, partitions=1)], settings=settings)
     await producer.start()
     for _ in range(COMMITTED):
-        await producer.send_and_wait(topic, b"x", partition=0)
+        await producer.send_and_wait(TOPIC, b"x", partition=0)
     await producer.stop()
     consumer.assign([partition])
     await consumer.start()
@@ -57,3 +65,19 @@ async def _ask(consumer: AIOKafkaConsumer, partition: TopicPartition, *, until: 
             answers["raised"] += 1
         await asyncio.sleep(0.001)
     return dict(answers)
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="broker-offsets-") as folder:
+        choice = Choice(kind="kafka", reason="asked for", forced=True)
+        broker = start_broker(folder=Path(folder), lib=Path("var/kafka/lib"), choice=choice)
+        try:
+            answers = asyncio.run(ask_while_the_broker_pauses(broker=broker))
+        finally:
+            broker.stop()
+    print(json.dumps({"pauses": PAUSES, **answers}))
+    return 1 if answers["wrongly_none"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,7 +26,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from bench.broker_members import KEYS, Appender, consume, produce, settings_of
-from bench.broker_offsets import ask_while_the_broker_pauses
 from deploy.local.broker import Broker, Choice, start_broker
 from deploy.local.processes import Child, Command, Supervisor
 from services.kernel.broker import TopicSpec, ensure_topics
@@ -174,7 +173,7 @@ def two_members(broker: Broker, folder: Path) -> dict[str, Any]:
         return dict(Counter(name for name, _ in sorted(keys)))
 
     with scene(broker, folder, "two", 2) as (it, producer, group):
-        time.sleep(4)
+        time.sleep(3)
         before = share(it)
         group[1].kill()
         died = time.monotonic()
@@ -182,7 +181,7 @@ def two_members(broker: Broker, folder: Path) -> dict[str, Any]:
         takeover = it.wait_for(lambda: len({r[1] for r in it.lines("member", "seen") if float(r[3]) > died}) == KEYS)
         group[1].start()
         back = it.wait_for(lambda: it.seen_after(died, by="m1"))
-        time.sleep(4)
+        time.sleep(3)
         extra = {"keys_of_each": before, "takeover_after_kill_s": takeover, "back_after_s": back}
         return {**it.verdict(producer), **extra, "keys_of_each_at_the_end": share(it)}
 
@@ -277,9 +276,6 @@ def run(*, kind: str, lib: Path, folder: Path) -> int:
     try:
         result: dict[str, Any] = {step.__name__: step(broker, folder) for step in steps}
         result["end_offset"] = asyncio.run(end_offset_of_a_batch(broker))
-        if kind == "kafka":
-            asked = ask_while_the_broker_pauses(broker=broker, topic="ends")
-            result["committed_offset_while_the_broker_pauses"] = asyncio.run(asked)
         result["idempotent_producer"] = asyncio.run(idempotent_producer_starts(broker.bootstrap_servers))
     finally:
         broker.stop()
