@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from deploy.demo.cast import open_ids
 from deploy.demo.figures import figures
 from deploy.demo.measured import AS_OF
 from deploy.demo.publisher import Publisher
@@ -36,7 +37,9 @@ def main() -> int:
     shutil.rmtree(options.folder, ignore_errors=True)
     console = Console(stderr=False, width=110)
     console.print(f"Keyline demo, as of {AS_OF.isoformat()}, seed {options.seed}", highlight=False)
-    with House(folder=options.folder.absolute(), services=SERVICES, as_of=AS_OF, durable=False) as house:
+    with House(
+        folder=options.folder.absolute(), services=SERVICES, as_of=AS_OF, durable=False, followers=open_ids()
+    ) as house:
         result = asyncio.run(_play(house, console, seed=options.seed, begun=begun))
     sys.stdout.write(json.dumps(result) + "\n")
     return 0

@@ -205,3 +205,8 @@ def feeders() -> list[Event]:
         )
         for name in names
     ]
+
+
+def open_ids() -> tuple[str, ...]:
+    """The WeChat open ids of everybody in the demo who follows the account."""
+    return tuple(p.openid for p in people() if isinstance(p, PersonChanged) and p.openid)

@@ -17,7 +17,6 @@ ZONE = ZoneInfo("Asia/Shanghai")
 AS_OF = datetime(2026, 1, 12, 9, 0, tzinfo=ZONE)
 """The demo's instant; every series ends before it."""
 STEEL_SHIFT = timedelta(weeks=366)
-SITES_SHIFT = timedelta(weeks=522)
 SLOTS = 96
 
 
@@ -50,13 +49,18 @@ def site_profiles(*, yearly_mwh: dict[str, float]) -> Iterator[tuple[str, date, 
     table = parquet.read_table(DATA / "german_sites_15min.parquet")
     sums: dict[tuple[str, date], np.ndarray] = {}
     counts: dict[tuple[str, date], np.ndarray] = {}
-    rows = zip(*(table.column(c).to_pylist() for c in ("profile", "datetime", "w")), strict=True)
-    for profile, stamp, watts in rows:
+    profiles, stamps, watts = (table.column(c).to_pylist() for c in ("profile", "datetime", "w"))
+    walls = [datetime.fromisoformat(stamp).replace(tzinfo=None) for stamp in stamps]
+    last: dict[str, datetime] = {}
+    for profile, wall in zip(profiles, walls, strict=True):
+        last[profile] = max(wall, last.get(profile, wall))
+    for profile, wall, w in zip(profiles, walls, watts, strict=True):
         if profile not in yearly_mwh:
             continue
-        wall = datetime.fromisoformat(stamp).replace(tzinfo=None) + SITES_SHIFT
-        key, slot = (profile, wall.date()), wall.hour * 4 + wall.minute // 15
-        sums.setdefault(key, np.zeros(SLOTS))[slot] += watts * yearly_mwh[profile] / 4
+        # The sites were measured in different years: each is shifted by its own number of whole weeks.
+        moved = wall + timedelta(weeks=(AS_OF.replace(tzinfo=None) - last[profile]).days // 7)
+        key, slot = (profile, moved.date()), moved.hour * 4 + moved.minute // 15
+        sums.setdefault(key, np.zeros(SLOTS))[slot] += w * yearly_mwh[profile] / 4
         counts.setdefault(key, np.zeros(SLOTS))[slot] += 1
     for profile, day in sorted(sums):
         total, n = sums[profile, day], counts[profile, day]

@@ -1,8 +1,8 @@
 """The whole house on a laptop: Postgres, a broker, the development issuer, the WeChat sandbox and the services."""
 
 import asyncio
+import base64
 import json
-import os
 import secrets
 import sys
 import time
@@ -19,6 +19,8 @@ import asyncpg
 from deploy.local.broker import Broker, start_broker
 from deploy.local.postgres import EmbeddedPostgres, PostgresServer
 from deploy.local.processes import Child, Command, Supervisor, free_port
+from deploy.wechat_sandbox import settings as sandbox
+from services.kernel.broker import TopicSpec, ensure_topics
 from services.kernel.manifest import Service
 from services.kernel.migrate import ROLES, ensure_roles, migrate
 from services.kernel.settings import KernelSettings
@@ -35,6 +37,8 @@ class House:
     folder: Path
     services: tuple[str, ...]
     as_of: datetime | None = None
+    followers: tuple[str, ...] = ()
+    """Open ids that follow the sandbox's account from the start."""
     durable: bool = True
     children: Supervisor = field(default_factory=Supervisor)
     ports: dict[str, int] = field(default_factory=dict)
@@ -132,11 +136,20 @@ class House:
             database_name=DATABASE,
             secrets_dir=folder,
         )
-        for name in self.services:
-            service: Service = import_module(f"services.{name}.manifest").SERVICE
+        manifests: list[Service] = [import_module(f"services.{name}.manifest").SERVICE for name in self.services]
+        await self._topics_of_absent_producers(manifests)
+        for name, service in zip(self.services, manifests, strict=True):
             passwords = {f"{name}_{role}": (folder / f"{name}_{role}").read_text() for role in ROLES}
             await ensure_roles(admin_dsn=self.admin_dsn, service=name, passwords=passwords)
             await migrate(service=service, settings=settings)
+
+    async def _topics_of_absent_producers(self, manifests: list[Service]) -> None:
+        """Services wait for the topics they hear; those whose producer is not in this house are made here."""
+        assert self.broker is not None
+        declared = {t.name for m in manifests for t in m.topics}
+        heard = {t for m in manifests for t in (*m.single_topics, *(b.topic for b in m.bulk))}
+        settings = KernelSettings(kafka_bootstrap_servers=self.broker.bootstrap_servers, broker_kind=self.broker.kind)
+        await ensure_topics([TopicSpec(name=name) for name in sorted(heard - declared)], settings=settings)
 
     def environment(self, service: str) -> dict[str, str]:
         assert self.postgres is not None
@@ -155,9 +168,11 @@ class House:
             "OIDC_AUDIENCE": AUDIENCE,
             "OIDC_JWKS_URL": f"{self.issuer}/jwks.json",
             "WECHAT_BASE_URL": self.sandbox,
-            "WECHAT_APP_ID": "wx-sandbox-keyline",
-            "WECHAT_APP_SECRET": "sandbox-" + self._secret(self.folder / "wechat-secret"),
-            "MASTER_KEY": self._secret(self.folder / "master-key"),
+            "WECHAT_APP_ID": sandbox.DEFAULT_APP_ID,
+            "WECHAT_APP_SECRET": sandbox.DEFAULT_APP_SECRET,
+            "WECHAT_CALLBACK_TOKEN": sandbox.DEFAULT_TOKEN,
+            "WECHAT_ENCODING_AES_KEY": sandbox.DEFAULT_AES_KEY,
+            "MASTER_KEY": self._master_key(),
         }
         if self.as_of is not None:
             found |= {"AS_OF": self.as_of.isoformat(), "AS_OF_STARTED_AT": self.clock_started_at()}
@@ -200,19 +215,34 @@ class House:
             )
         )
 
+    def _master_key(self) -> str:
+        file = self.folder / "master-key"
+        if not file.is_file():
+            file.touch(mode=0o600)
+            file.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+        return file.read_text()
+
     def _add_sandbox(self) -> None:
-        if not (PROJECT / "deploy" / "wechat_sandbox" / "__main__.py").is_file() or "notify" not in self.services:
+        if "notify" not in self.services:
             return
-        environment = {k: v for k, v in os.environ.items() if k.startswith("WECHAT_")}
+        lists = {
+            "followers": [{"openid": openid, "nickname": openid.removeprefix("openid_")} for openid in self.followers],
+            "templates": import_module("services.notify.delivery.texts").registered_templates(),
+        }
+        for name, entries in lists.items():
+            (self.folder / f"{name}.json").write_text(json.dumps({name: entries}, ensure_ascii=False))
         self.children.add(
             Command(
                 name="sandbox",
                 argv=[
                     *(sys.executable, "-m", "deploy.wechat_sandbox", "--port", str(self.ports["sandbox"])),
                     *("--log", str(self.folder / "log" / "wechat-messages.jsonl")),
+                    *("--followers", str(self.folder / "followers.json")),
+                    *("--templates", str(self.folder / "templates.json")),
+                    *("--callback-url", f"{self.url('notify')}/notify/v1/wechat/callback"),
+                    *(("--as-of", self.as_of.isoformat()) if self.as_of else ()),
                 ],
                 log_path=self.folder / "log" / "sandbox.log",
-                env=environment,
                 cwd=PROJECT,
                 ready_url=f"{self.sandbox}/sandbox/messages",
             )

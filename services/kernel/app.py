@@ -16,6 +16,7 @@ from services.kernel.manifest import Service
 from services.kernel.runtime import Role, Runtime
 from services.kernel.settings import KernelSettings
 
+
 def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Role = "all") -> FastAPI:
     runtimes = [Runtime(service=s, settings=settings, role=role) for s in services]
 

@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import Path, Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, StringConstraints
 
-from services.contracts.vocabulary import Month
 from services.kernel.clock import BUSINESS_ZONE
 from services.kernel.errors import NotFound
 from services.kernel.http import Work, allow, service_router
 from services.outage import incidents, plans, queries, schemas
 from services.outage.rules.parameters import value_of
 from services.outage.rules.reliability import indices
+
+Month = Annotated[str, StringConstraints(pattern=r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])$")]
 
 router = service_router("outage")
 

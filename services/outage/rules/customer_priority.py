@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
-from services.contracts.vocabulary import ImportanceGrade
-
+ImportanceGrade = Literal["none", "temporary", "grade-2", "grade-1", "special"]
 _GRADES: tuple[ImportanceGrade, ...] = ("special", "grade-1", "grade-2", "temporary", "none")
 """GB/T 29328-2018, most important first."""
 

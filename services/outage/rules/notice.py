@@ -1,14 +1,16 @@
 """How long before a planned outage the users must know: 7 days, 24 hours for temporary maintenance."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from services.kernel.clock import BUSINESS_ZONE
 from services.outage.rules.parameters import Name, value_of
+
+_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def required_notice(*, starts_at: datetime, temporary: bool) -> timedelta:
     name: Name = "temporary-notice" if temporary else "planned-notice"
-    return value_of(name, day=starts_at.astimezone(BUSINESS_ZONE).date())
+    return value_of(name, day=starts_at.astimezone(_ZONE).date())
 
 
 def in_time(*, now: datetime, starts_at: datetime, temporary: bool) -> bool:

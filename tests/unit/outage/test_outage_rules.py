@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.contracts.vocabulary import ImportanceGrade
+from services.contracts.marketing import ImportanceGrade
 from services.outage.rules.customer_priority import Standing, priority_key
 from services.outage.rules.notice import in_time
 from services.outage.rules.parameters import NoParameter, value_of
