@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-long contracts bench up down clean
+.PHONY: help setup lint test test-long demo contracts bench up down clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ test: $(READY) ## all tests on an embedded Postgres 18 and a real broker
 
 test-long: $(READY) ## the long runs
 	$(RUN) -m pytest -q -m long
+
+demo: $(READY) ## the whole loop on measured data, told as it happens; ends with one line of JSON
+	$(RUN) -m deploy.demo
 
 contracts: $(READY) ## write the JSON Schemas and the AsyncAPI document anew
 	$(RUN) -m services.contracts.generate

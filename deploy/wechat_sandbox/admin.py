@@ -92,6 +92,7 @@ class Admin:
             _route("calls", "GET", self._calls),
             _route("pushes", "GET", self._pushes),
             _route("pushes", "POST", self._push),
+            _route("address-check", "POST", self._check_address),
         ]
 
     async def _health(self, _: Request) -> object:
@@ -218,6 +219,9 @@ class Admin:
         head = self._world.head(follower=follower, msg_type=body.msg_type)
         await self._world.pusher.deliver(fields=head | body.fields, tamper=body.tamper)
         return self._world.pusher.log[-1]
+
+    async def _check_address(self, _: Request) -> object:
+        return {"accepted": await self._world.pusher.check_address()}
 
 
 def _route(path: str, method: str, handler: Callable[[Request], Awaitable[object]]) -> Route:

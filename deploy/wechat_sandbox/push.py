@@ -83,6 +83,25 @@ class Pusher:
             if outcome == "answered":
                 return
 
+    async def check_address(self) -> bool:
+        """What saving the callback address in the console does: a signed GET that has to return its echostr."""
+        url, echo = self._behaviour.callback_url, str(self._rng.randrange(10**17, 10**18))
+        if url is None:
+            return False
+        stamp, nonce = self._stamp(), str(self._rng.randrange(10**8, 10**10))
+        signature = push_signature(token=self._settings.token, timestamp=stamp, nonce=nonce)
+        query = urlencode({"signature": signature, "timestamp": stamp, "nonce": nonce, "echostr": echo})
+        timeout = aiohttp.ClientTimeout(total=self._behaviour.push_timeout_s)
+        try:
+            async with self._session.get(f"{url}?{query}", timeout=timeout) as response:
+                return response.status == 200 and await response.text() == echo
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    def _stamp(self, *, ago_s: int = 0) -> str:
+        seconds = time.time() if self._behaviour.push_time == "wall" else self._clock.seconds()
+        return str(int(seconds) - ago_s)
+
     async def _attempt(self, url: str, body: bytes) -> str:
         timeout = aiohttp.ClientTimeout(total=self._behaviour.push_timeout_s)
         headers = {"Content-Type": "text/xml" if body.startswith(b"<") else "application/json"}
@@ -100,8 +119,7 @@ class Pusher:
 
     def _compose(self, fields: Mapping[str, object], tamper: Tamper | None) -> tuple[str, bytes]:
         behaviour, token = self._behaviour, self._settings.token
-        seconds = time.time() if behaviour.push_time == "wall" else self._clock.seconds()
-        stamp = str(int(seconds) - (86_400 if tamper == "old_timestamp" else 0))
+        stamp = self._stamp(ago_s=86_400 if tamper == "old_timestamp" else 0)
         nonce = str(self._rng.randrange(10**8, 10**10))
         signature = push_signature(token=token, timestamp=stamp, nonce=nonce)
         query = {"signature": signature, "timestamp": stamp, "nonce": nonce, "openid": str(fields["FromUserName"])}

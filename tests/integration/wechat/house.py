@@ -19,6 +19,7 @@ from services.notify.adapters.wechat.callbacks import (
     Callback,
     CallbackRefused,
     CallbackSecurity,
+    open_address_check,
     open_callback,
 )
 from services.notify.adapters.wechat.client import Account, WechatClient
@@ -175,6 +176,13 @@ class Receiver:
         await asyncio.sleep(self.answer_after_s)
         return web.Response(text="success")
 
+    async def check(self, request: web.Request) -> web.Response:
+        try:
+            echo = open_address_check(query=request.query, security=self.security, now=datetime.now(UTC))
+        except CallbackRefused:
+            return web.Response(status=403)
+        return web.Response(text=echo)
+
     async def wait_for(self, count: int, *, timeout_s: float = 10.0) -> list[Callback]:
         async with asyncio.timeout(timeout_s):
             while len(self.received) < count:  # noqa: ASYNC110 - looks at a server from outside
@@ -187,6 +195,7 @@ async def receiver_server() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/wechat/callback", receiver.handle)
+    app.router.add_get("/wechat/callback", receiver.check)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

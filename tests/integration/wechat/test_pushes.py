@@ -172,3 +172,9 @@ async def test_the_reply_box_of_the_phone_page_says_something(sandbox: Sandbox, 
     [message] = await receiver.wait_for(1)
     assert message.text("Content") == "<b>来电了"
     assert "&lt;b&gt;来电了" in await sandbox.call("GET", f"/sandbox/phone/{openid}")
+
+
+async def test_the_callback_address_is_accepted_only_with_the_right_token(sandbox: Sandbox, receiver: Receiver) -> None:
+    assert await sandbox.call("POST", "/sandbox/address-check") == {"accepted": True}
+    receiver.security = type(receiver.security)(token="another", require_encryption=False)
+    assert await sandbox.call("POST", "/sandbox/address-check") == {"accepted": False}
