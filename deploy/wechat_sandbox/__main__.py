@@ -31,8 +31,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--aes-key", default=defaults.DEFAULT_AES_KEY)
     parser.add_argument("--last-aes-key", help="the key before the last change, for pushes with tamper=last_key")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--as-of", type=datetime.fromisoformat, help="start of the virtual clock, with a zone")
+    parser.add_argument("--as-of", type=_aware, help="what the virtual clock shows first, with a zone")
+    parser.add_argument("--as-of-started-at", type=float, help="real epoch seconds of --as-of; now if not given")
     return parser.parse_args()
+
+
+def _aware(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text}：缺少时区，如 +08:00。 Add the zone, such as +08:00.")
+    return instant
 
 
 def _world(arguments: argparse.Namespace) -> World:
@@ -50,6 +58,7 @@ def _world(arguments: argparse.Namespace) -> World:
             last_aes_key=arguments.last_aes_key,
             seed=arguments.seed,
             as_of=arguments.as_of,
+            as_of_started_at_s=arguments.as_of_started_at,
         )
     )
     if arguments.followers is not None:

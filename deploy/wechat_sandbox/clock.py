@@ -6,8 +6,13 @@ from datetime import UTC, datetime
 
 
 class VirtualClock:
-    def __init__(self, *, start: datetime | None = None) -> None:
-        self._offset_s = (start.timestamp() - time.time()) if start else 0.0
+    def __init__(self, *, start: datetime | None = None, started_at_s: float | None = None) -> None:
+        """Shows `start` at the real instant `started_at_s` (now, unless given); without `start` it shows real time.
+
+        A restarted sandbox gets the same pair again, so that its time goes on.
+        """
+        real_s = time.time() if started_at_s is None else started_at_s
+        self._offset_s = start.timestamp() - real_s if start else 0.0
         self._frozen_at_s: float | None = None
         self._changed = asyncio.Event()
 

@@ -33,6 +33,7 @@ class Settings:
     callback_url: str | None = None
     seed: int = 1
     as_of: datetime | None = None
+    as_of_started_at_s: float | None = None
 
 
 def refuse_real_secrets(*, environ: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ class World:
     def __init__(self, *, settings: Settings) -> None:
         self.settings = settings
         self.rng = Random(settings.seed)  # noqa: S311 - chance of a simulation, repeatable
-        self.clock = VirtualClock(start=settings.as_of)
+        self.clock = VirtualClock(start=settings.as_of, started_at_s=settings.as_of_started_at_s)
         self.behaviour = Behaviour(callback_url=settings.callback_url)
         self.people: dict[str, Follower] = {}
         self.templates: dict[str, Template] = {}

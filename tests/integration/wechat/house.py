@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ class SandboxProcess:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
 
-def sandbox_process(*, folder: Path) -> SandboxProcess:
+def sandbox_process(*, folder: Path, options: Sequence[str] = ()) -> SandboxProcess:
     """Not started yet; starts, dies and restarts on the same port and log file."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -57,7 +57,7 @@ def sandbox_process(*, folder: Path) -> SandboxProcess:
     argv = [sys.executable, "-m", "deploy.wechat_sandbox", "--port", str(port), "--log", str(log)]
     command = Command(
         name="wechat-sandbox",
-        argv=[*argv, "--last-aes-key", LAST_AES_KEY],
+        argv=[*argv, "--last-aes-key", LAST_AES_KEY, *options],
         log_path=folder / "sandbox.out",
         cwd=PROJECT,
         ready_url=f"{url}/sandbox/health",

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -50,9 +53,21 @@ async def _furnish(sandbox: Sandbox, openid: str) -> None:
     await sandbox.call("POST", "/sandbox/templates", {"templates": [TEMPLATE]})
 
 
+async def test_a_demo_clock_goes_on_after_a_restart(sandbox: Sandbox, tmp_path: Path) -> None:
+    as_of, ago_s = datetime(2014, 12, 31, 16, tzinfo=UTC), 3600.0
+    options = ["--as-of", as_of.isoformat(), "--as-of-started-at", str(time.time() - ago_s)]
+    demo = sandbox_process(folder=tmp_path, options=options)
+    try:
+        demo.child.restart()
+        shown = (await Sandbox(demo, sandbox.session).call("GET", "/sandbox/clock"))["now"]
+        assert timedelta(0) <= datetime.fromisoformat(shown) - as_of - timedelta(seconds=ago_s) < timedelta(minutes=1)
+    finally:
+        demo.child.stop()
+
+
 @pytest.mark.parametrize("name", ["WECHAT_APP_SECRET", "KEYLINE_WECHAT_APP_SECRET", "WECHAT_ENCODING_AES_KEY"])
 def test_it_refuses_to_start_beside_a_real_secret_and_does_not_print_it(
-    name: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "0123456789abcdef")
     argv = [sys.executable, "-m", "deploy.wechat_sandbox", "--port", str(free_port()), "--log", f"{tmp_path}/log"]
