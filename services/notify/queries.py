@@ -19,7 +19,7 @@ async def inbox(work: UnitOfWork, *, limit: int) -> schemas.Inbox:
     """All that the caller was told, on whichever channel; what failed on one stands here once, as inbox."""
     d = delivery.c
     query = select(delivery).where(
-        d.person_id == work.actor.person_id, d.state != "failed", visible(d.customer_id, work=work)
+        d.person_id == work.actor.person_id, d.state.not_in(("failed", "suppressed")), visible(d.customer_id, work=work)
     )
     rows = (await work.db.execute(query.order_by(d.created_at.desc(), d.delivery_id).limit(limit))).mappings().all()
     accounts = await _accounts(work, [r["delivery_id"] for r in rows])

@@ -117,7 +117,7 @@ delivery = Table(
     Column("facts", JSONB, nullable=False),
     Column("language", String(2), nullable=False),
     Column("priority", SmallInteger, nullable=False),
-    Column("state", String(12), nullable=False),  # pending, sending, accepted, delivered, failed
+    Column("state", String(12), nullable=False),  # pending, sending, accepted, delivered, failed, suppressed
     Column("reason", String(200)),
     Column("after_delivery_id", Uuid),
     Column("attempts", Integer, nullable=False, server_default="0"),

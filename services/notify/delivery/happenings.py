@@ -118,7 +118,11 @@ async def _places_told(work: UnitOfWork, event_class: str, subject_id: str) -> d
     query = (
         select(delivery.c.person_id, a.customer_id, a.account_id)
         .join_from(delivery, delivery_account, a.delivery_id == delivery.c.delivery_id, isouter=True)
-        .where(delivery.c.event_class == event_class, delivery.c.subject_id == subject_id)
+        .where(
+            delivery.c.event_class == event_class,
+            delivery.c.subject_id == subject_id,
+            delivery.c.state != "suppressed",
+        )
     )
     told: dict[str, set[Place]] = {}
     for row in await work.db.execute(query):
@@ -185,17 +189,20 @@ def _row(
     work: UnitOfWork, rule: Rule, happening: Happening, recipient: Recipient,
     *, name: str, facts: dict[str, Any], language: str, after: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    at_once = recipient.channel == "inbox"
+    # What is over long ago (a back-fill, a late archive) is kept with the reason, and nobody's phone rings.
+    too_old = happening.event_at + timedelta(minutes=rule.give_up_minutes) < work.now
+    at_once = recipient.channel == "inbox" and not too_old
     return {
         "delivery_id": work.new_id(f"delivery|{name}|{recipient.person_id}|{recipient.channel}"),
         "happening": name, "person_id": recipient.person_id, "channel": recipient.channel,
         "event_class": happening.event_class, "subject_id": happening.subject_id,
         "customer_id": recipient.customer_id, "cause_type": work.cause.type, "cause_id": work.cause.id,
         "facts": facts, "language": language, "priority": rule.priority,
-        "state": "delivered" if at_once else "pending", "after_delivery_id": after,
+        "state": "suppressed" if too_old else "delivered" if at_once else "pending",
+        "reason": "older-than-class-allows" if too_old else None, "after_delivery_id": after,
         "next_attempt_at": max(work.now, happening.hold_until or work.now),
         "give_up_at": work.now + timedelta(minutes=rule.give_up_minutes), "event_at": happening.event_at,
-        "created_at": work.now, "ended_at": work.now if at_once else None,
+        "created_at": work.now, "ended_at": work.now if at_once or too_old else None,
     }  # fmt: skip
 
 

@@ -118,6 +118,18 @@ async def test_restoration_follows_to_those_told_and_not_to_who_came_later(house
     ]  # fmt: skip
 
 
+async def test_an_outage_of_long_ago_is_kept_with_the_reason_and_told_to_nobody(house: NotifyHouse) -> None:
+    await house.hear(profile("C-1", "A-1"), person("P-1", "C-1", openid="openid-1"))
+    old = {"detected_at": NOW - timedelta(days=40)}
+    await house.hear(
+        fault(part(1, 1, ("C-1", "A-1"))).model_copy(update=old),
+        restored(part(1, 1, ("C-1", "A-1"))).model_copy(update=old),
+    )
+    assert await house.send_due() == 0
+    kept = await house.rows("SELECT event_class, state, reason FROM notify.delivery")
+    assert [tuple(r) for r in kept] == [("fault-outage", "suppressed", "older-than-class-allows")]
+
+
 async def test_a_busy_provider_is_asked_again_under_the_same_message_id(house: NotifyHouse) -> None:
     await house.hear(profile("C-1", "A-1"), person("P-1", "C-1", openid="openid-1"), fault(part(1, 1, ("C-1", "A-1"))))
     house.wechat.errors = [-1]
