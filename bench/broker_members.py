@@ -103,3 +103,16 @@ async def _turn(consumer: Consumer, name: str, out: Appender, idle: asyncio.Even
         positions[record.topic, record.partition] = record.offset + 1
     if positions:
         await consumer.commit(positions)
+
+
+def inversions(seen: list[tuple[int, int]]) -> int:
+    """First deliveries that came after a later one of their key; copies of old records are no inversion."""
+    last: dict[int, int] = {}
+    known: set[int] = set()
+    broken = 0
+    for key, number in seen:
+        if number not in known:
+            broken += number < last.get(key, -1)
+            last[key] = max(number, last.get(key, -1))
+            known.add(number)
+    return broken

@@ -25,7 +25,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from bench.broker_members import KEYS, Appender, consume, produce, settings_of
+from bench.broker_members import KEYS, Appender, consume, inversions, produce, settings_of
 from deploy.local.broker import Broker, Choice, start_broker
 from deploy.local.processes import Child, Command, Supervisor
 from services.kernel.broker import TopicSpec, ensure_topics
@@ -92,7 +92,7 @@ class Scene:
             "lost": len(acked - distinct),
             "copies_in_log": asyncio.run(self._log_size()) - len(acked | distinct),
             "delivered_again": len(seen) - len(distinct),
-            "order_broken": _inversions(seen),
+            "order_broken": inversions(seen),
             "longest_gap_s": round(max((b - a for a, b in itertools.pairwise(times)), default=0.0), 2),
             "drain_s": drain,
             "send_retries": len(self.lines("producer", "retry")),
@@ -109,19 +109,6 @@ class Scene:
             return int(sum((await consumer.end_offsets(partitions)).values()))
         finally:
             await consumer.stop()
-
-
-def _inversions(seen: list[tuple[int, int]]) -> int:
-    """First deliveries that came after a later one of their key; copies of old records are no inversion."""
-    last: dict[int, int] = {}
-    known: set[int] = set()
-    broken = 0
-    for key, number in seen:
-        if number not in known:
-            broken += number < last.get(key, -1)
-            last[key] = max(number, last.get(key, -1))
-            known.add(number)
-    return broken
 
 
 @contextlib.contextmanager
