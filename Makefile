@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-long demo contracts bench up down clean
+.PHONY: help setup lint test test-long demo run contracts bench up down clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test-long: $(READY) ## the long runs
 
 demo: $(READY) ## the whole loop on measured data, told as it happens; ends with one line of JSON
 	$(RUN) -m deploy.demo
+
+run: $(READY) ## the same, staying up with its addresses; Ctrl-C stops it, a second start keeps the data
+	$(RUN) -m deploy.demo --stay --folder var/run
 
 contracts: $(READY) ## write the JSON Schemas and the AsyncAPI document anew
 	$(RUN) -m services.contracts.generate

@@ -2,15 +2,17 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
 
-from deploy.demo.cast import open_ids
+from deploy.demo.cast import ELECTRICIAN, MEMBERS, STAFF, open_ids
 from deploy.demo.figures import figures
 from deploy.demo.measured import AS_OF
 from deploy.demo.publisher import Publisher
@@ -28,20 +30,43 @@ async def _play(house: House, console: Console, *, seed: int, begun: float) -> d
         return await figures(story, seconds=time.monotonic() - begun)
 
 
+def _stay(house: House, console: Console) -> None:
+    """Print where everything is and wait for Ctrl-C."""
+    for service in house.services:
+        console.print(f"  {service:<12} {house.url(service)}/docs", highlight=False)
+    console.print(f"  {'WeChat':<12} {house.sandbox}/sandbox/phone", highlight=False)
+    console.print(f"  {'sign-in':<12} curl -X POST '{house.issuer}/token?person_id=E-CHIEF'", highlight=False)
+    people = ", ".join([*(person for person, _ in STAFF), *(m.contact_id for m in MEMBERS), ELECTRICIAN])
+    console.print(f"  {'people':<12} {people}", highlight=False)
+    console.print("  Ctrl-C 停止全部 stops all of it", highlight=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        while not (ended := house.children.ended()):
+            time.sleep(0.5)
+        console.print(f"  ended by itself: {', '.join(c.command.name for c in ended)}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("var/demo"))
     parser.add_argument("--seed", type=int, default=20260112)
+    parser.add_argument("--stay", action="store_true", help="keep running afterwards; a second start keeps the data")
     options = parser.parse_args()
     begun = time.monotonic()
-    shutil.rmtree(options.folder, ignore_errors=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not options.stay:
+        shutil.rmtree(options.folder, ignore_errors=True)
     console = Console(stderr=False, width=110)
     console.print(f"Keyline demo, as of {AS_OF.isoformat()}, seed {options.seed}", highlight=False)
+    told = options.folder / "told"
     with House(
-        folder=options.folder.absolute(), services=SERVICES, as_of=AS_OF, durable=False, followers=open_ids()
+        folder=options.folder.absolute(), services=SERVICES, as_of=AS_OF, durable=options.stay, followers=open_ids()
     ) as house:
-        result = asyncio.run(_play(house, console, seed=options.seed, begun=begun))
-    sys.stdout.write(json.dumps(result) + "\n")
+        if not told.is_file():
+            result = asyncio.run(_play(house, console, seed=options.seed, begun=begun))
+            told.touch()
+            sys.stdout.write(json.dumps(result) + "\n")
+        if options.stay:
+            _stay(house, console)
     return 0
 
 

@@ -215,6 +215,11 @@ class House:
             )
         )
 
+    def _sandbox_clock(self) -> list[str]:
+        if self.as_of is None:
+            return []
+        return ["--as-of", self.as_of.isoformat(), "--as-of-started-at", str(self.clock_started_at())]
+
     def _master_key(self) -> str:
         file = self.folder / "master-key"
         if not file.is_file():
@@ -240,7 +245,7 @@ class House:
                     *("--followers", str(self.folder / "followers.json")),
                     *("--templates", str(self.folder / "templates.json")),
                     *("--callback-url", f"{self.url('notify')}/notify/v1/wechat/callback"),
-                    *(("--as-of", self.as_of.isoformat()) if self.as_of else ()),
+                    *self._sandbox_clock(),
                 ],
                 log_path=self.folder / "log" / "sandbox.log",
                 cwd=PROJECT,
