@@ -8,7 +8,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import CommitFailedError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import CommitFailedError, GroupLoadInProgressError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 from services.kernel.settings import KernelSettings
 
@@ -53,13 +55,36 @@ class Capabilities:
     idempotent_producer: bool
     topic_configs: bool
     survives_restart: bool
+    exact_end_offsets: bool
 
 
 CAPABILITIES = {
-    "kafka": Capabilities(idempotent_producer=True, topic_configs=True, survives_restart=True),
-    "external": Capabilities(idempotent_producer=True, topic_configs=True, survives_restart=True),
-    "tansu": Capabilities(idempotent_producer=False, topic_configs=False, survives_restart=False),
+    "kafka": Capabilities(idempotent_producer=True, topic_configs=True, survives_restart=True, exact_end_offsets=True),
+    "external": Capabilities(
+        idempotent_producer=True, topic_configs=True, survives_restart=True, exact_end_offsets=True
+    ),
+    "tansu": Capabilities(
+        idempotent_producer=False, topic_configs=False, survives_restart=False, exact_end_offsets=False
+    ),
 }
+
+
+_send_to_coordinator = GroupCoordinator._send_req
+
+
+async def _send_and_check(self: GroupCoordinator, request: Any) -> Any:
+    """aiokafka overlooks the answer's own error, takes "ask again" for "never committed" and starts over (ADR 1)."""
+    answer = await _send_to_coordinator(self, request)
+    code: int = answer.error_code if isinstance(request, OffsetFetchRequest) and hasattr(answer, "error_code") else 0
+    if code:
+        error = for_code(code)
+        if error is not GroupLoadInProgressError:
+            self.coordinator_dead()
+        raise error("the coordinator did not tell the committed offsets")
+    return answer
+
+
+GroupCoordinator._send_req = _send_and_check
 
 
 class OffsetsOutOfRange(Exception):
@@ -121,15 +146,18 @@ class Consumer:
 
     async def check_positions(self, partitions: list[TopicPartition]) -> None:
         """Refuse to go on where the log no longer holds what was committed (retention overtook, topic re-created)."""
-        if not partitions:
+        client = self._client
+        if not partitions or client is None:  # stopped while a rebalance was under way
             return
-        first = await self.client.beginning_offsets(partitions)
-        last = await self.client.end_offsets(partitions)
-        for partition in partitions:
-            committed = await self.client.committed(partition)
-            if committed is not None and not first[partition] <= committed <= last[partition]:
+        # Committed before the ends: other records may be written and committed in between, and ends only grow.
+        committed = {partition: await client.committed(partition) for partition in partitions}
+        first = await client.beginning_offsets(partitions)
+        last = await client.end_offsets(partitions)
+        exact = CAPABILITIES[self._settings.broker_kind].exact_end_offsets
+        for partition, offset in committed.items():
+            if offset is not None and not first[partition] <= offset <= (last[partition] if exact else offset):
                 self._failure = OffsetsOutOfRange(
-                    f"{partition.topic}[{partition.partition}]: committed {committed}, "
+                    f"{partition.topic}[{partition.partition}]: committed {offset}, "
                     f"log holds {first[partition]}..{last[partition]}; inspect, then reset the group by hand"
                 )
 
