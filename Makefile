@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-long demo run contracts bench up down clean
+.PHONY: help setup lint test test-long demo run contracts bench revision up down clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,10 @@ $(READY): requirements.lock pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $@
 
-setup: $(READY) ## make the virtual environment from the lock file
+setrevision: $(READY) ## write the next migration of a service: make revision SERVICE=outage MESSAGE="Plans carry a window"
+	$(RUN) -m deploy.local.revision $(SERVICE) "$(MESSAGE)"
+
+up: $(READY) ## make the virtual environment from the lock file
 
 lint: $(READY) ## ruff, mypy --strict, import boundaries, sizes, generated files
 	$(RUN) -m ruff check .
@@ -43,6 +46,9 @@ contracts: $(READY) ## write the JSON Schemas and the AsyncAPI document anew
 
 bench: $(READY) ## measured comparison of the two interval storages
 	$(RUN) -m bench.interval_storage
+
+revision: $(READY) ## write the next migration of a service: make revision SERVICE=outage MESSAGE="Plans carry a window"
+	$(RUN) -m deploy.local.revision $(SERVICE) "$(MESSAGE)"
 
 up: $(READY) ## start Postgres and a broker under var/ and stay up until Ctrl-C
 	$(RUN) -m deploy.local up
