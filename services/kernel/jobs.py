@@ -5,9 +5,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import func, or_, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel import metrics
@@ -53,34 +53,61 @@ class JobRun:
 
 
 class JobRunner:
+    """Looks every quarter of a second which jobs are due and runs each beside the others; a long one delays none."""
+
     def __init__(self, *, jobs: tuple[Job, ...], database: Database, holder: str) -> None:
         self._jobs = jobs
         self._database = database
         self._holder = holder
+        self._under_way: dict[str, asyncio.Task[None]] = {}
         self.running = True
 
     async def run(self) -> None:
         while self.running:
-            for job in self._jobs:
-                try:
-                    await self._run_if_due(job)
-                except LeaseLost:
-                    log.warning("lease lost", extra={"job": job.name})
-                except Exception as error:
-                    metrics.JOB_FAILURES.labels(self._database.service, job.name).inc()
-                    log.log(
-                        logging.WARNING if is_transient(error) else logging.ERROR,
-                        "job failed", extra={"job": job.name}, exc_info=error,
-                    )  # fmt: skip
+            try:
+                due = await self._due()
+            except Exception as error:
+                self._failed("due", error)
+                due = []
+            for job in due:
+                if job.name not in self._under_way:
+                    task = asyncio.create_task(self._run(job), name=f"job-{job.name}")
+                    self._under_way[job.name] = task
+                    task.add_done_callback(lambda _, name=job.name: self._under_way.pop(name))  # type: ignore[misc]
             await asyncio.sleep(0.25)
+        await asyncio.gather(*self._under_way.values())
 
-    async def _run_if_due(self, job: Job) -> None:
-        run = await self._claim(job)
-        if run is None:
-            return
-        with metrics.JOB_SECONDS.labels(self._database.service, job.name).time():
-            await job.run(run)
-        await self._finish(run)
+    async def _due(self) -> list[Job]:
+        """A cheap look without a lock; who really runs the job is decided by the claim."""
+        lease = self._database.tables.job_lease
+        free = or_(lease.c.expires_at.is_(None), lease.c.expires_at < func.clock_timestamp())
+        async with self._database.engine("worker").connect() as connection:
+            rows = await connection.execute(select(lease.c.name, lease.c.last_due_at, lease.c.last_finished_at, free))
+            known = {row[0]: row for row in rows}
+        now = self._database.clock.now()
+
+        def is_due(job: Job) -> bool:
+            _, due_at, finished_at, is_free = known.get(job.name, (None, None, None, True))
+            return bool(is_free and (due_at is None or finished_at is None or due_at <= now - job.every))
+
+        return [job for job in self._jobs if is_due(job)]
+
+    async def _run(self, job: Job) -> None:
+        try:
+            run = await self._claim(job)
+            if run is not None:
+                with metrics.JOB_SECONDS.labels(self._database.service, job.name).time():
+                    await job.run(run)
+                await self._finish(run)
+        except LeaseLost:
+            log.warning("lease lost", extra={"job": job.name})
+        except Exception as error:
+            self._failed(job.name, error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        metrics.JOB_FAILURES.labels(self._database.service, name).inc()
+        level = logging.WARNING if is_transient(error) else logging.ERROR
+        log.log(level, "job failed", extra={"job": name}, exc_info=error)
 
     async def _claim(self, job: Job) -> JobRun | None:
         cause = Cause(id=f"claim|{job.name}", source="job", type=job.name)
@@ -111,6 +138,3 @@ class JobRunner:
                 .where(lease.c.name == run.job.name, lease.c.fence == run.fence)
                 .values(expires_at=None, last_finished_at=run.due_at)
             )
-
-
-EVERY_MINUTE = timedelta(minutes=1)
