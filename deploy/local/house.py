@@ -232,7 +232,7 @@ class House:
             return
         lists = {
             "followers": [{"openid": openid, "nickname": openid.removeprefix("openid_")} for openid in self.followers],
-            "templates": import_module("services.notify.delivery.texts").registered_templates(),
+            "templates": import_module("services.notify.templates.texts").registered_templates(),
         }
         for name, entries in lists.items():
             (self.folder / f"{name}.json").write_text(json.dumps({name: entries}, ensure_ascii=False))

@@ -11,7 +11,7 @@ from services.contracts.notify import (
     TicketOpened,
 )
 from services.kernel.work import UnitOfWork
-from services.notify.delivery.planning import Place
+from services.notify.policy.planning import Place
 
 
 def message_accepted(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:

@@ -10,9 +10,9 @@ from services.kernel.auth.grants import visible
 from services.kernel.errors import NotFound
 from services.kernel.work import UnitOfWork
 from services.notify import schemas
-from services.notify.delivery.texts import title_and_body
 from services.notify.directory.vault import masked, vault
 from services.notify.tables import contact, customer, delivery, delivery_account, engagement, person
+from services.notify.templates.texts import title_and_body
 
 
 async def inbox(work: UnitOfWork, *, limit: int) -> schemas.Inbox:

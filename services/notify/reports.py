@@ -12,7 +12,7 @@ from services.contracts.portrait import CustomerReclassified, EfficiencyScored
 from services.kernel.wire import WaitingFor
 from services.kernel.work import UnitOfWork
 from services.notify.delivery.happenings import Happening, release, tell
-from services.notify.delivery.planning import Place
+from services.notify.policy.planning import Place
 from services.notify.tables import customer, set_part
 
 Hazard = HazardFound | HazardRectified | HazardClosed | HazardOverdue | HazardVoided

@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
 from services.notify import metrics
-from services.notify.delivery.planning import Charged, Directory, Engaged, Place, Recipient, plan
-from services.notify.delivery.policy import Rule, rule_for
 from services.notify.events_out import message_delivered
+from services.notify.policy.document import Rule, rule_for
+from services.notify.policy.planning import Charged, Directory, Engaged, Place, Recipient, plan
 from services.notify.tables import contact, customer, delivery, delivery_account, engagement, person
 
 OPEN = ("pending", "sending")

@@ -12,9 +12,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from services.kernel.work import UnitOfWork
 from services.notify import metrics
 from services.notify.adapters.wechat.events import JobOutcome, job_outcome
-from services.notify.delivery.planning import Place
 from services.notify.directory.persons import mark_unusable
 from services.notify.events_out import message_accepted, message_delivered, message_failed
+from services.notify.policy.planning import Place
 from services.notify.tables import attempt, delivery, delivery_account, early_receipt
 
 _LONGEST_WAIT_S = 300

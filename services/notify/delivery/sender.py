@@ -21,11 +21,11 @@ from services.notify.adapters.wechat.tokens import InMemoryTokenStore
 from services.notify.adapters.wechat.transport import Transport, TransportLimits
 from services.notify.delivery import outcomes
 from services.notify.delivery.outcomes import Failure, wait_before
-from services.notify.delivery.texts import templates, wechat_fields
 from services.notify.delivery.wechat import TemplateSender, WechatTemplateSender
 from services.notify.directory.persons import openid_of
 from services.notify.settings import NotifySettings, notify_settings
 from services.notify.tables import delivery
+from services.notify.templates.texts import templates, wechat_fields
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,9 @@
 """Who is told, of what, over which channel."""
 
 from services.notify.adapters.wechat.fields import FIELD_RULES, admits, field_type
-from services.notify.delivery.planning import Charged, Directory, Engaged, Place, plan
-from services.notify.delivery.policy import policy, rule_for
-from services.notify.delivery.texts import registered_templates, templates, wechat_fields
+from services.notify.policy.document import policy, rule_for
+from services.notify.policy.planning import Charged, Directory, Engaged, Place, plan
+from services.notify.templates.texts import registered_templates, templates, wechat_fields
 
 A1, A2 = Place(customer_id="C-1", account_id="A-1"), Place(customer_id="C-1", account_id="A-2")
 B1 = Place(customer_id="C-2", account_id="B-1")

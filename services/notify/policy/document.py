@@ -30,9 +30,7 @@ class Policy(BaseModel):
 
 @lru_cache(maxsize=1)
 def policy() -> Policy:
-    return Policy.model_validate(
-        json.loads(files("services.notify.delivery").joinpath("rules.json").read_text("utf-8"))
-    )
+    return Policy.model_validate(json.loads(files("services.notify.policy").joinpath("policy.json").read_text("utf-8")))
 
 
 def rule_for(event_class: str) -> Rule:

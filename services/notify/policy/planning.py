@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from services.notify.delivery.policy import Rule
+from services.notify.policy.document import Rule
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
