@@ -44,8 +44,8 @@ run: $(READY) ## the same, staying up with its addresses; Ctrl-C stops it, a sec
 contracts: $(READY) ## write the JSON Schemas and the AsyncAPI document anew
 	$(RUN) -m services.contracts.generate
 
-bench: $(READY) ## measured comparison of the two interval storages
-	$(RUN) -m bench.interval_storage
+bench: $(READY) ## measured comparisons with baselines; NAME=store- runs those whose name begins so, QUICK=1 small ones
+	$(RUN) -m bench $(NAME) $(if $(QUICK),--quick)
 
 revision: $(READY) ## write the next migration of a service: make revision SERVICE=outage MESSAGE="Plans carry a window"
 	$(RUN) -m deploy.local.revision $(SERVICE) "$(MESSAGE)"
