@@ -10,12 +10,14 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
 from services.notify import metrics
+from services.notify.channel_settings import channel_settings
 from services.notify.events_out import message_delivered
 from services.notify.policy.document import Rule, rule_for
 from services.notify.policy.planning import Charged, Directory, Engaged, Place, Recipient, plan
 from services.notify.tables import contact, customer, delivery, delivery_account, engagement, person
 
 OPEN = ("pending", "sending")
+CHANNEL_OF_CONTACT = {"wechat": "wechat", "mobile": "sms", "mail": "mail", "wecom": "wecom"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ async def _directory(work: UnitOfWork, rule: Rule, happening: Happening) -> Dire
     charged = await _charged(work, customers, rule.staff_roles) if rule.staff_roles else ()
     told = await _places_told(work, rule.told_of, happening.subject_id) if rule.told_of else {}
     people = {p.person_id for p in engaged} | {p.person_id for p in charged} | set(told)
-    return Directory(engaged=engaged, charged=charged, on_wechat=await _on_wechat(work, people), told=told)
+    return Directory(engaged=engaged, charged=charged, reach=await reach_of(work, people), told=told)
 
 
 async def _engaged(work: UnitOfWork, customers: Sequence[str], roles: Iterable[str]) -> tuple[Engaged, ...]:
@@ -106,11 +108,17 @@ async def _charged(work: UnitOfWork, customers: Sequence[str], roles: Iterable[s
     return tuple(found)
 
 
-async def _on_wechat(work: UnitOfWork, people: set[str]) -> frozenset[str]:
-    query = select(contact.c.person_id).where(
-        contact.c.person_id.in_(sorted(people)), contact.c.kind == "wechat", contact.c.unusable_because.is_(None)
+async def reach_of(work: UnitOfWork, people: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The channels of this installation for which each person has a contact that works."""
+    there = channel_settings().channels()
+    query = select(contact.c.person_id, contact.c.kind).where(
+        contact.c.person_id.in_(sorted(people)), contact.c.unusable_because.is_(None)
     )
-    return frozenset((await work.db.execute(query)).scalars())
+    found: dict[str, set[str]] = {}
+    for row in await work.db.execute(query):
+        if CHANNEL_OF_CONTACT.get(row.kind) in there:
+            found.setdefault(row.person_id, set()).add(CHANNEL_OF_CONTACT[row.kind])
+    return {person_id: frozenset(channels) for person_id, channels in found.items()}
 
 
 async def _places_told(work: UnitOfWork, event_class: str, subject_id: str) -> dict[str, frozenset[Place]]:

@@ -3,12 +3,19 @@
 import json
 from functools import lru_cache
 from importlib.resources import files
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Rule(BaseModel):
-    """`channels` is the ladder from first to last; `told_of` restricts the audience to those told of that class."""
+    """`channels` is the ladder from first to last; `told_of` restricts the audience to those told of that class.
+
+    `mandatory` passes preferences, quiet hours and digests. `quiet` hold waits for the recipient's morning; `digest`
+    names what is merged into one message there. `replaces` withdraws the unsent messages of those classes on the same
+    subject, `withdraws_unsent` those of `told_of`: who was not told yet is then told neither. Without receipt (with
+    `ack`: without acknowledgement) in `fallback_seconds` after acceptance the next channel is used as well.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,6 +25,13 @@ class Rule(BaseModel):
     priority: int = Field(ge=0, le=3)
     give_up_minutes: int = Field(gt=0)
     told_of: str | None = None
+    mandatory: bool = False
+    quiet: Literal["pass", "hold"] = "pass"
+    digest: str | None = None
+    replaces: tuple[str, ...] = ()
+    withdraws_unsent: bool = False
+    ack: bool = False
+    fallback_seconds: int | None = Field(default=None, gt=0)
 
 
 class Policy(BaseModel):

@@ -1,6 +1,6 @@
 """Who is told, of which accounts, over which channel: pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.notify.policy.document import Rule
@@ -40,7 +40,8 @@ class Directory:
 
     engaged: tuple[Engaged, ...] = ()
     charged: tuple[Charged, ...] = ()
-    on_wechat: frozenset[str] = frozenset()
+    reach: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Channels on which a person can be reached now."""
     told: Mapping[str, frozenset[Place]] = field(default_factory=dict)
     """Who was told of the happening that this one ends, and of which accounts."""
 
@@ -114,7 +115,11 @@ def _those_told(directory: Directory, touched: frozenset[str], places: tuple[Pla
 
 
 def _channel(rule: Rule, person_id: str, directory: Directory) -> str:
-    for channel in rule.channels:
-        if channel == "inbox" or (channel == "wechat" and person_id in directory.on_wechat):
-            return channel
-    return "inbox"
+    return next_channel(rule.channels, after=None, reach=directory.reach.get(person_id, frozenset()))
+
+
+def next_channel(ladder: Sequence[str], *, after: str | None, reach: Iterable[str]) -> str:
+    """The first step of the ladder below `after` that the person has; the inbox is always there."""
+    usable = {*reach, "inbox"}
+    steps = ladder[ladder.index(after) + 1 :] if after in ladder else ladder
+    return next((channel for channel in steps if channel in usable), "inbox")

@@ -14,7 +14,7 @@ def contact(person: str, customer: str, *accounts: str, role: str = "customer-co
 
 
 def test_one_person_of_two_customers_gets_one_message_that_names_all_accounts() -> None:
-    directory = Directory(engaged=(contact("P", "C-2"), contact("P", "C-1")), on_wechat=frozenset({"P"}))
+    directory = Directory(engaged=(contact("P", "C-2"), contact("P", "C-1")), reach={"P": frozenset({"wechat"})})
     told = plan(
         rule=rule_for("fault-outage"), customers={"C-1", "C-2"}, places=[B1, A2, A1, A1], directory=directory
     )  # fmt: skip
