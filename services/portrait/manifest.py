@@ -65,6 +65,7 @@ SERVICE = Service(
     ),
     metadata=tables.metadata,
     owned=tables.OWNED,
+    api_hidden=frozenset({"changed_days"}),
     routers=(api.router, door_router(service="portrait", events=RELAYS)),
     jobs=(
         Job(name="monthly-scores", every=timedelta(milliseconds=500), run=jobs.monthly_scores),

@@ -5,11 +5,15 @@ from sqlalchemy import BigInteger as Big
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kernel.tables import open_schema
+from services.portrait.metering.derived_tables import derived_tables
 from services.portrait.metering.tables import interval_tables
 
 metadata = open_schema("portrait")
 _intervals = interval_tables(metadata)
 interval_block, usage_point_holder = _intervals.interval_block, _intervals.usage_point_holder
+_derived = derived_tables(metadata)
+changed_days, day_mark, gap_estimate = _derived.changed_days, _derived.day_mark, _derived.gap_estimate
+month_close, usage_revision = _derived.month_close, _derived.usage_revision
 Moment = DateTime(timezone=True)
 Money, Power = Numeric(16, 2), Numeric(14, 6)
 
@@ -235,6 +239,6 @@ OWNED = {
     for table in (
         customer, account, account_terms, site, usage_point, bill, violation, application, register_reading,
         meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score,
-        interval_block, usage_point_holder,
+        interval_block, usage_point_holder, day_mark, gap_estimate, usage_revision,
     )
 }  # fmt: skip

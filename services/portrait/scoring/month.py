@@ -4,19 +4,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from services.contracts.portrait import EfficiencyScored, MonthlyUsageComputed, SubScore
+from services.contracts.portrait import EfficiencyScored, SubScore
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
 from services.portrait.customers.calendar import month_name, shifted
 from services.portrait.customers.facts import terms_on
 from services.portrait.metering.curves import MonthTotal, month_totals, read_curves, sum_of_curves
 from services.portrait.metering.store import Connection
+from services.portrait.metering.usage import record_month
 from services.portrait.reference_data import shipped
 from services.portrait.rules import load_indicators
 from services.portrait.rules.day_block import CHANNELS
@@ -95,33 +95,10 @@ async def _store_usage(work: UnitOfWork, customer_id: str, data: _Month) -> None
             minutes[total.month] += total.minutes
     for first in sorted(energy):
         expected = (shifted(first, months=1) - first).days * 1440 * len(data.points)
-        await _store_month(work, customer_id, first, energy[first], min(1.0, minutes[first] / expected))
-
-
-async def _store_month(work: UnitOfWork, customer_id: str, first: date, energy_wh: int, completeness: float) -> None:
-    usage, month = t.monthly_usage, month_name(first)
-    known = (
-        await work.db.execute(select(usage).where(usage.c.customer_id == customer_id, usage.c.month == month))
-    ).first()
-    if known is not None and (known.energy_wh, known.completeness) == (energy_wh, completeness):
-        return
-    values = {
-        "revision": known.revision + 1 if known else 0, "energy_wh": energy_wh, "completeness": completeness,
-    }  # fmt: skip
-    statement = upsert(usage).values(customer_id=customer_id, month=month, **values)
-    await work.db.execute(statement.on_conflict_do_update(index_elements=["customer_id", "month"], set_=values))
-    hours = (shifted(first, months=1) - first).days * 24 * completeness
-    kwh = Decimal(max(energy_wh, 0)) / 1000
-    work.emit(
-        MonthlyUsageComputed(
-            customer_id=customer_id,
-            month=month,
-            revision=int(values["revision"]),
-            energy_kwh=kwh,
-            mean_load_kw=(kwh / Decimal(hours)).quantize(Decimal("0.001")) if hours else Decimal(0),
-            completeness=completeness,
-        )
-    )
+        await record_month(
+            work, customer_id=customer_id, first=first, energy_wh=energy[first],
+            completeness=min(1.0, minutes[first] / expected), reason="score-run",
+        )  # fmt: skip
 
 
 def _indicators(data: _Month, terms: Sequence[Row[Any]]) -> tuple[dict[str, Measured], Measured]:
