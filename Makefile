@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-long demo run contracts bench revision up down clean
+.PHONY: help setup lint test test-long demo run contracts contracts-released bench revision up down clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ run: $(READY) ## the same, staying up with its addresses; Ctrl-C stops it, a sec
 
 contracts: $(READY) ## write the JSON Schemas and the AsyncAPI document anew
 	$(RUN) -m services.contracts.generate
+
+contracts-released: $(READY) ## when a release is cut: today's schemas become those that later ones are held to
+	$(RUN) -m services.contracts.compatibility --release
 
 bench: $(READY) ## measured comparisons with baselines; NAME=store- runs those whose name begins so, QUICK=1 small ones
 	$(RUN) -m bench $(NAME) $(if $(QUICK),--quick)

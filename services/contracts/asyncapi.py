@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from services.contracts.envelope import Event, schema_of
+from services.contracts.examples import example_of
 from services.contracts.registry import COMPACTED, EVENTS, by_topic
 
 _ATTRIBUTES = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
@@ -48,14 +49,14 @@ def _operation(topic: str, events: list[type[Event]]) -> dict[str, Any]:
         "action": "send",
         "channel": {"$ref": f"#/channels/{topic}"},
         "messages": [{"$ref": f"#/channels/{topic}/messages/{e.TYPE}"} for e in events],
-        "tags": [{"name": owner} for owner in sorted({e.TYPE.split(".")[1] for e in events})],
+        "tags": [{"name": owner} for owner in sorted({e.said_by() for e in events})],
     }
 
 
 def _message(event: type[Event]) -> dict[str, Any]:
     return {
         "name": event.TYPE,
-        "title": event.__name__,
+        "title": event.headline(),
         "contentType": "application/json",
         "headers": {
             "type": "object",
@@ -63,6 +64,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
             "properties": {name: {"type": "string"} for name in _ATTRIBUTES} | {"ce_type": {"const": event.TYPE}},
         },
         "payload": {"$ref": f"#/components/schemas/{event.TYPE}"},
+        "examples": [{"name": "example", "payload": example_of(event)}],
         "bindings": {"kafka": {"key": {"type": "string", "description": _key(event)}, "bindingVersion": "0.5.0"}},
     }
 

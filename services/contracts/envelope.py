@@ -53,6 +53,8 @@ class Event(Part):
     """
 
     TYPE: ClassVar[str]
+    TITLE_ZH: ClassVar[str] = ""
+    """What happened, for the Chinese reader of the reference; the English title is in the type."""
     TOPIC: ClassVar[str]
     KEY: ClassVar[str]
     """Name of the field that becomes the Kafka key."""
@@ -71,6 +73,11 @@ class Event(Part):
         """The Kafka key of an aggregate of which only the id is known, as a deletion needs it."""
         return f"{cls.KEY_PREFIX}{value}"
 
+    @classmethod
+    def id_in(cls, key: str) -> str | None:
+        """The aggregate's id in a Kafka key; None when the key is of another kind of the same topic."""
+        return key.removeprefix(cls.KEY_PREFIX) if key.startswith(cls.KEY_PREFIX) else None
+
     @property
     def aggregate_id(self) -> str:
         return str(getattr(self, self.AGGREGATE or self.KEY))
@@ -79,6 +86,16 @@ class Event(Part):
     def aggregate_type(self) -> str:
         """`hazard-found` of `keyline.inspection.hazard-found.v1`; a state's versions count within it."""
         return self.TYPE.split(".")[2]
+
+    @classmethod
+    def headline(cls) -> str:
+        """Chinese, then English: `隐患已发现 Hazard found`."""
+        return f"{cls.TITLE_ZH} {cls.TYPE.split('.')[2].replace('-', ' ').capitalize()}"
+
+    @classmethod
+    def said_by(cls) -> str:
+        """Who alone may say it: a service, or a system of the company."""
+        return cls.TYPE.split(".")[1]
 
     def to_wire(self) -> bytes:
         return self.model_dump_json().encode()

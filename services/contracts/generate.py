@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from services.contracts.asyncapi import asyncapi_document
-from services.contracts.envelope import schema_of
+from services.contracts.compatibility import UNRELEASED, breaches, current, released
+from services.contracts.examples import EXAMPLES, NoExample, exemplar, published_schema
 from services.contracts.registry import EVENTS
 
 _HERE = Path(__file__).parent
@@ -20,7 +23,7 @@ ASYNCAPI = _HERE.parent.parent / "docs" / "reference" / "asyncapi.json"
 
 def published() -> dict[Path, str]:
     """File -> content, the same for the same contracts."""
-    files = {GOLDEN / f"{event.TYPE}.json": _text(schema_of(event)) for event in EVENTS}
+    files = {GOLDEN / f"{event.TYPE}.json": _text(published_schema(event)) for event in EVENTS}
     return files | {ASYNCAPI: _text(asyncapi_document())}
 
 
@@ -29,6 +32,22 @@ def stale() -> list[Path]:
     wanted = published()
     differing = [p for p, text in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     return sorted(differing + [p for p in GOLDEN.glob("*.json") if p not in wanted])
+
+
+def unexplained() -> list[str]:
+    """What a reader of the reference would miss: titles and examples."""
+    found = []
+    for event in EVENTS:
+        if not event.TITLE_ZH:
+            found.append(f"{event.TYPE}: its class needs a TITLE_ZH, what happened in Chinese")
+        try:
+            exemplar(event)
+        except NoExample as missing:
+            found.append(str(missing))
+        except ValidationError as error:
+            found.append(f"{event.TYPE}: its example breaks its contract: {error.errors(include_url=False)[0]}")
+    strange = {p.stem for p in EXAMPLES.glob("*.json")} - {event.TYPE for event in EVENTS}
+    return found + [f"{name}: an example of no contract; delete examples/{name}.json" for name in sorted(strange)]
 
 
 def write() -> None:
@@ -48,7 +67,14 @@ def _text(document: dict[str, Any]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services.contracts.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file is stale")
-    if not parser.parse_args().check:
+    checking = parser.parse_args().check
+    wrong = unexplained()
+    if not wrong and (broken := breaches(released(), current())):
+        wrong = [*broken, UNRELEASED]
+    if wrong:
+        sys.stderr.write("\n".join(wrong) + "\n")
+        return 1
+    if not checking:
         write()
         return 0
     outdated = stale()

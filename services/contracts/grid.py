@@ -14,6 +14,7 @@ class FeederSection(Part):
 
 class FeederChanged(Event):
     TYPE = "keyline.grid.feeder-changed.v1"
+    TITLE_ZH = "馈线台账已变更"
     TOPIC = "grid-topology"
     KEY = "feeder_id"
     DELIVERY = "state"
@@ -31,6 +32,7 @@ class FaultDetected(Event):
     """`section_ids` empty means the whole feeder is without supply."""
 
     TYPE = "keyline.grid.fault-detected.v1"
+    TITLE_ZH = "馈线故障已发生"
     TOPIC = "grid-faults"
     KEY = "feeder_id"
 
@@ -43,6 +45,7 @@ class FaultDetected(Event):
 
 class SupplyRestored(Event):
     TYPE = "keyline.grid.supply-restored.v1"
+    TITLE_ZH = "馈线已恢复供电"
     TOPIC = "grid-faults"
     KEY = "feeder_id"
 
@@ -53,6 +56,7 @@ class SupplyRestored(Event):
 
 class FeederLoadRecorded(Event):
     TYPE = "keyline.grid.feeder-load-recorded.v1"
+    TITLE_ZH = "馈线负荷已采集"
     TOPIC = "grid-loads"
     KEY = "feeder_id"
 
@@ -63,6 +67,7 @@ class FeederLoadRecorded(Event):
 
 class WeatherReported(Event):
     TYPE = "keyline.grid.weather-reported.v1"
+    TITLE_ZH = "天气已通报"
     TOPIC = "weather"
     KEY = "area_id"
 

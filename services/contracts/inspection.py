@@ -34,38 +34,47 @@ class _Hazard(Event):
 
 class HazardFound(_Hazard):
     TYPE = "keyline.inspection.hazard-found.v1"
+    TITLE_ZH = "隐患已发现"
 
 
 class HazardNotified(_Hazard):
     TYPE = "keyline.inspection.hazard-notified.v1"
+    TITLE_ZH = "隐患已告知"
 
 
 class HazardConfirmed(_Hazard):
     TYPE = "keyline.inspection.hazard-confirmed.v1"
+    TITLE_ZH = "疑似隐患已确认"
 
 
 class HazardRectified(_Hazard):
     TYPE = "keyline.inspection.hazard-rectified.v1"
+    TITLE_ZH = "隐患已整改"
 
 
 class HazardVerified(_Hazard):
     TYPE = "keyline.inspection.hazard-verified.v1"
+    TITLE_ZH = "隐患整改已验收"
 
 
 class HazardClosed(_Hazard):
     TYPE = "keyline.inspection.hazard-closed.v1"
+    TITLE_ZH = "隐患已闭环"
 
 
 class HazardOverdue(_Hazard):
     TYPE = "keyline.inspection.hazard-overdue.v1"
+    TITLE_ZH = "隐患整改已逾期"
 
 
 class HazardEscalated(_Hazard):
     TYPE = "keyline.inspection.hazard-escalated.v1"
+    TITLE_ZH = "隐患已升级上报"
 
 
 class HazardVoided(_Hazard):
     TYPE = "keyline.inspection.hazard-voided.v1"
+    TITLE_ZH = "疑似隐患已排除"
 
 
 class _Visit(Event):
@@ -81,6 +90,7 @@ class InspectionScheduled(_Visit):
     """The next due date and what moved it."""
 
     TYPE = "keyline.inspection.inspection-scheduled.v1"
+    TITLE_ZH = "检查日期已排定"
 
     due_on: date
     reason: Literal["cycle", "class", "attention", "hazard"]
@@ -88,6 +98,7 @@ class InspectionScheduled(_Visit):
 
 class InspectionSubmitted(_Visit):
     TYPE = "keyline.inspection.inspection-submitted.v1"
+    TITLE_ZH = "检查结果已提交"
 
     inspector_ids: Annotated[tuple[Id, ...], Field(min_length=2, max_length=8)]
     submitted_at: Instant
@@ -97,6 +108,7 @@ class InspectionSubmitted(_Visit):
 
 class PreventiveTestExpiring(_Visit):
     TYPE = "keyline.inspection.preventive-test-expiring.v1"
+    TITLE_ZH = "预防性试验即将到期"
 
     asset_id: Id
     expires_on: date
@@ -104,6 +116,7 @@ class PreventiveTestExpiring(_Visit):
 
 class ElectricianExamined(_Visit):
     TYPE = "keyline.inspection.electrician-examined.v1"
+    TITLE_ZH = "进网电工已考核"
 
     person_id: Id
     score: Annotated[int, Field(ge=0, le=100)]
@@ -113,6 +126,7 @@ class ElectricianExamined(_Visit):
 
 class CasebookPublished(Event):
     TYPE = "keyline.inspection.casebook-published.v1"
+    TITLE_ZH = "事故案例集已发布"
     TOPIC = "inspection-visits"
     KEY = "casebook_id"
 

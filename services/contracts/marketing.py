@@ -68,6 +68,7 @@ class CustomerChanged(Event):
     """The whole archive of one enterprise as the marketing system knows it. No contacts."""
 
     TYPE = "keyline.marketing.customer-changed.v1"
+    TITLE_ZH = "客户档案已变更"
     TOPIC = "marketing-customers"
     KEY = "customer_id"
     DELIVERY = "state"
@@ -100,6 +101,7 @@ class PersonChanged(Event):
     """A contact person with everything the company may use to reach them. Personal data: read by notify only."""
 
     TYPE = "keyline.marketing.person-changed.v1"
+    TITLE_ZH = "联系人已变更"
     TOPIC = "marketing-contacts"
     KEY = "person_id"
     DELIVERY = "state"
@@ -126,6 +128,7 @@ class BillIssued(_Bill):
     """The month runs from reading to reading, `[period_from, period_to)`."""
 
     TYPE = "keyline.marketing.bill-issued.v1"
+    TITLE_ZH = "电费账单已出账"
 
     period_from: date
     period_to: date
@@ -138,12 +141,14 @@ class BillIssued(_Bill):
 
 class BillCancelled(_Bill):
     TYPE = "keyline.marketing.bill-cancelled.v1"
+    TITLE_ZH = "电费账单已撤销"
 
     reason: Label
 
 
 class PaymentRecorded(_Bill):
     TYPE = "keyline.marketing.payment-recorded.v1"
+    TITLE_ZH = "缴费已入账"
 
     amount_yuan: Yuan
     paid_at: Instant
@@ -151,6 +156,7 @@ class PaymentRecorded(_Bill):
 
 class ArrearsOpened(_Bill):
     TYPE = "keyline.marketing.arrears-opened.v1"
+    TITLE_ZH = "欠费已产生"
 
     amount_yuan: Yuan
     since: date
@@ -158,6 +164,7 @@ class ArrearsOpened(_Bill):
 
 class ArrearsCleared(_Bill):
     TYPE = "keyline.marketing.arrears-cleared.v1"
+    TITLE_ZH = "欠费已结清"
 
     cleared_at: Instant
 
@@ -166,6 +173,7 @@ class ApplicationProgressed(Event):
     """A connection or capacity application reached a stage, from 报装 to 送电."""
 
     TYPE = "keyline.marketing.application-progressed.v1"
+    TITLE_ZH = "业扩申请已推进"
     TOPIC = "marketing-applications"
     KEY = "account_id"
 
@@ -180,6 +188,7 @@ class ViolationRecorded(Event):
     """A breach of use or theft (供电营业规则). Internal: no customer route shows it."""
 
     TYPE = "keyline.marketing.violation-recorded.v1"
+    TITLE_ZH = "违约用电已记录"
     TOPIC = "marketing-violations"
     KEY = "account_id"
 

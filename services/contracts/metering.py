@@ -23,6 +23,7 @@ class IntervalBlockRecorded(Event):
     """
 
     TYPE = "keyline.metering.interval-block-recorded.v1"
+    TITLE_ZH = "分时电量段已采集"
     TOPIC = "metering-readings"
     KEY = "usage_point_id"
 
@@ -53,6 +54,7 @@ class RegisterReadingFrozen(Event):
     """A register as frozen by the meter, before the multiplier. Demand carries the time at which it occurred."""
 
     TYPE = "keyline.metering.register-reading-frozen.v1"
+    TITLE_ZH = "电表示数已冻结"
     TOPIC = "metering-readings"
     KEY = "usage_point_id"
 
@@ -73,6 +75,7 @@ class MeterChanged(Event):
     """The old meter's last and the new meter's first registers, so that consumption goes on without a jump."""
 
     TYPE = "keyline.metering.meter-changed.v1"
+    TITLE_ZH = "电能表已更换"
     TOPIC = "metering-readings"
     KEY = "usage_point_id"
 
@@ -89,6 +92,7 @@ class EquipmentReadingRecorded(Event):
     """Values of one quantity of one asset at equal steps from `measured_from`."""
 
     TYPE = "keyline.metering.equipment-reading-recorded.v1"
+    TITLE_ZH = "设备量测已采集"
     TOPIC = "metering-equipment"
     KEY = "asset_id"
 
@@ -115,16 +119,19 @@ class _Alarm(Event):
 
 class LastGaspReceived(_Alarm):
     TYPE = "keyline.metering.last-gasp-received.v1"
+    TITLE_ZH = "表计失电告警"
 
 
 class PowerRestored(_Alarm):
     TYPE = "keyline.metering.power-restored.v1"
+    TITLE_ZH = "表计复电上报"
 
 
 class VoltageSagRecorded(_Alarm):
     """Residual voltage in percent of the nominal, and how long."""
 
     TYPE = "keyline.metering.voltage-sag-recorded.v1"
+    TITLE_ZH = "电压暂降已记录"
 
     residual_percent: Annotated[float, Field(ge=0, le=100)]
     duration_ms: Annotated[int, Field(ge=1, le=3_600_000)]

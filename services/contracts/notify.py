@@ -23,8 +23,10 @@ class PostAssigned(Event):
     """A post with its holders and deputies, expanded to the units below it."""
 
     TYPE = "keyline.notify.post-assigned.v1"
+    TITLE_ZH = "岗位授权已变更"
     TOPIC = "notify-directory"
     KEY = "post_id"
+    KEY_PREFIX = "post:"
     DELIVERY = "state"
 
     post_id: Id
@@ -36,8 +38,10 @@ class EngagementsChanged(Event):
     """What a customer's person may do, for all customers they work for."""
 
     TYPE = "keyline.notify.engagements-changed.v1"
+    TITLE_ZH = "客户人员授权已变更"
     TOPIC = "notify-directory"
     KEY = "person_id"
+    KEY_PREFIX = "person:"
     DELIVERY = "state"
 
     person_id: Id
@@ -64,22 +68,27 @@ class _Delivery(Event):
 
 class MessageAccepted(_Delivery):
     TYPE = "keyline.notify.message-accepted.v1"
+    TITLE_ZH = "消息已受理"
 
 
 class MessageDelivered(_Delivery):
     TYPE = "keyline.notify.message-delivered.v1"
+    TITLE_ZH = "消息已送达"
 
 
 class MessageOpened(_Delivery):
     TYPE = "keyline.notify.message-opened.v1"
+    TITLE_ZH = "消息已打开"
 
 
 class MessageAcknowledged(_Delivery):
     TYPE = "keyline.notify.message-acknowledged.v1"
+    TITLE_ZH = "消息已确认"
 
 
 class MessageFailed(_Delivery):
     TYPE = "keyline.notify.message-failed.v1"
+    TITLE_ZH = "消息发送失败"
 
     reason: Label
 
@@ -95,22 +104,26 @@ class _Conversation(Event):
 
 class ConversationOpened(_Conversation):
     TYPE = "keyline.notify.conversation-opened.v1"
+    TITLE_ZH = "会话已发起"
 
 
 class ConversationAnswered(_Conversation):
     TYPE = "keyline.notify.conversation-answered.v1"
+    TITLE_ZH = "会话已答复"
 
     within_promise: bool
 
 
 class ConversationEscalated(_Conversation):
     TYPE = "keyline.notify.conversation-escalated.v1"
+    TITLE_ZH = "会话已升级"
 
     level: Annotated[int, Field(ge=1, le=5)]
 
 
 class ConversationClosed(_Conversation):
     TYPE = "keyline.notify.conversation-closed.v1"
+    TITLE_ZH = "会话已结束"
 
 
 class _Ticket(Event):
@@ -128,10 +141,12 @@ class _Ticket(Event):
 
 class TicketOpened(_Ticket):
     TYPE = "keyline.notify.ticket-opened.v1"
+    TITLE_ZH = "工单已受理"
 
 
 class TicketClosed(_Ticket):
     TYPE = "keyline.notify.ticket-closed.v1"
+    TITLE_ZH = "工单已办结"
 
 
 EVENTS: tuple[type[Event], ...] = (

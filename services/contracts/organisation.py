@@ -15,8 +15,10 @@ StaffRole = Literal[
 
 class UnitChanged(Event):
     TYPE = "keyline.organisation.unit-changed.v1"
+    TITLE_ZH = "机构已变更"
     TOPIC = "organisation"
     KEY = "unit_id"
+    KEY_PREFIX = "unit:"
     DELIVERY = "state"
 
     unit_id: Id
@@ -38,8 +40,10 @@ class PostChanged(Event):
     """A post: a role over a unit with all below, or over named customers (一户一岗一责)."""
 
     TYPE = "keyline.organisation.post-changed.v1"
+    TITLE_ZH = "岗位已变更"
     TOPIC = "organisation"
     KEY = "post_id"
+    KEY_PREFIX = "post:"
     DELIVERY = "state"
 
     post_id: Id

@@ -49,14 +49,17 @@ class _Plan(Event):
 
 class PlannedOutagePublished(_Plan):
     TYPE = "keyline.outage.planned-outage-published.v1"
+    TITLE_ZH = "计划停电已发布"
 
 
 class PlannedOutageChanged(_Plan):
     TYPE = "keyline.outage.planned-outage-changed.v1"
+    TITLE_ZH = "计划停电已变更"
 
 
 class PlannedOutageCancelled(_Plan):
     TYPE = "keyline.outage.planned-outage-cancelled.v1"
+    TITLE_ZH = "计划停电已取消"
 
 
 class _Incident(Event):
@@ -70,6 +73,7 @@ class _Incident(Event):
 
 class FaultOutageDetected(_Incident):
     TYPE = "keyline.outage.fault-outage-detected.v1"
+    TITLE_ZH = "故障停电范围已确定"
 
     detected_at: Instant
     affected: AffectedPart
@@ -77,6 +81,7 @@ class FaultOutageDetected(_Incident):
 
 class RestorationEstimated(_Incident):
     TYPE = "keyline.outage.restoration-estimated.v1"
+    TITLE_ZH = "预计复电时间已给出"
 
     estimated_at: Instant
     expected_at: Instant
@@ -84,6 +89,7 @@ class RestorationEstimated(_Incident):
 
 class OutageSupplyRestored(_Incident):
     TYPE = "keyline.outage.supply-restored.v1"
+    TITLE_ZH = "停电已恢复"
 
     detected_at: Instant
     restored_at: Instant
@@ -92,6 +98,7 @@ class OutageSupplyRestored(_Incident):
 
 class SiteCleared(Event):
     TYPE = "keyline.outage.site-cleared.v1"
+    TITLE_ZH = "施工现场已清理"
     TOPIC = "outage-sites"
     KEY = "outage_id"
 
@@ -102,6 +109,7 @@ class SiteCleared(Event):
 
 class ContractorEvaluated(Event):
     TYPE = "keyline.outage.contractor-evaluated.v1"
+    TITLE_ZH = "施工单位已评价"
     TOPIC = "outage-sites"
     KEY = "outage_id"
 

@@ -41,6 +41,7 @@ class CustomerProfileChanged(Event):
     """All that inspection, outage and notify need of a customer; the only source of that state."""
 
     TYPE = "keyline.portrait.customer-profile-changed.v1"
+    TITLE_ZH = "客户画像已变更"
     TOPIC = "portrait-customers"
     KEY = "customer_id"
     DELIVERY = "state"
@@ -70,6 +71,7 @@ class SubScore(Part):
 
 class EfficiencyScored(Event):
     TYPE = "keyline.portrait.efficiency-scored.v1"
+    TITLE_ZH = "能效评分已完成"
     TOPIC = "portrait-scores"
     KEY = "customer_id"
 
@@ -88,6 +90,7 @@ class CustomerReclassified(Event):
     """A notification for the account manager, not a state. Internal."""
 
     TYPE = "keyline.portrait.customer-reclassified.v1"
+    TITLE_ZH = "客户分类已调整"
     TOPIC = "portrait-scores"
     KEY = "customer_id"
 
@@ -103,6 +106,7 @@ class CustomerReclassified(Event):
 
 class MonthlyUsageComputed(Event):
     TYPE = "keyline.portrait.monthly-usage-computed.v1"
+    TITLE_ZH = "月度用电已统计"
     TOPIC = "portrait-usage"
     KEY = "customer_id"
 
@@ -116,6 +120,7 @@ class MonthlyUsageComputed(Event):
 
 class AdviceIssued(Event):
     TYPE = "keyline.portrait.advice-issued.v1"
+    TITLE_ZH = "用能建议已出具"
     TOPIC = "portrait-advice"
     KEY = "customer_id"
 
@@ -127,6 +132,7 @@ class AdviceIssued(Event):
 
 class OfferChosen(Event):
     TYPE = "keyline.portrait.offer-chosen.v1"
+    TITLE_ZH = "用能方案已选定"
     TOPIC = "portrait-advice"
     KEY = "customer_id"
 

@@ -129,11 +129,17 @@ class Applier:
         return "applied"
 
     async def _apply_deletion(self, work: UnitOfWork, record: Record) -> str:
-        type_ = record.headers.get("ce_type", "")
-        for consumed in self.service.consumes:
-            if record.topic == consumed.event.TOPIC and consumed.deletion and type_ in ("", consumed.event.TYPE):
-                await consumed.deletion((record.key or b"").decode("utf-8", "replace"), work=work)
+        """The key says which aggregate is gone; the type, where a source sends one, must not contradict it."""
+        type_, key = record.headers.get("ce_type", ""), (record.key or b"").decode("utf-8", "replace")
+        kinds = [c for c in self.service.consumes if record.topic == c.event.TOPIC and c.deletion is not None]
+        for consumed in kinds:
+            gone = consumed.event.id_in(key)
+            if gone and consumed.deletion is not None and type_ in ("", consumed.event.TYPE):
+                await consumed.deletion(gone, work=work)
                 return "applied"
+        if kinds and type_ in ("", *(c.event.TYPE for c in kinds)):
+            forms = ", ".join(c.event.key_of("<id>") for c in kinds)
+            raise Poison("foreign-key", f"deletion of {key!r} under {type_ or 'no type'}; keys here are {forms}")
         return "ignored"
 
     async def apply_kept(self, kept: dict[str, object], *, work: UnitOfWork) -> str:

@@ -1,6 +1,8 @@
 """The table of contents of a service, executable. What is not in it does not run; what breaks a rule is refused."""
 
 import inspect
+import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,7 +39,7 @@ class BrokenManifest(ValueError):
 class Consumes:
     """One event class and its handler `async def on_x(event: X, *, work: UnitOfWork)`, in its own transaction.
 
-    `deletion` takes `(key: str, *, work)` for null values of a compacted topic.
+    `deletion` takes `(aggregate_id: str, *, work)` for null values of a compacted topic.
     """
 
     event: type[Event]
@@ -106,13 +108,17 @@ class Service:
                 raise BrokenManifest(f"{self.name} owns {event.TYPE}: it publishes, it does not relay")
         for consumed in self.consumes:
             self._check_handler(consumed)
+        self._check_said_once()
+        self._check_compacted()
         named = {t.name for t in self.topics}
         said = {e.TOPIC for e in (*self.publishes, *self.relays)}
         if named != said:
             raise BrokenManifest(f"{self.name}: topics without events or events without topic: {sorted(named ^ said)}")
-        tables = {t.name for t in self.metadata.tables.values()}
-        if unknown := (set(self.owned) | self.api_hidden) - tables:
+        tables = {t.name: t for t in self.metadata.tables.values()}
+        if unknown := (set(self.owned) | self.api_hidden) - set(tables):
             raise BrokenManifest(f"{self.name}: no such tables {sorted(unknown)}")
+        if missing := sorted(f"{t}.{column}" for t, column in self.owned.items() if column not in tables[t].c):
+            raise BrokenManifest(f"{self.name}: no such owner columns {missing}")
 
     def _check_handler(self, consumed: Consumes) -> None:
         parameters = list(inspect.signature(consumed.handler, eval_str=True).parameters.values())
@@ -122,6 +128,33 @@ class Service:
             raise BrokenManifest(f"{consumed.handler.__name__} does not take the unit of work")
         if consumed.event.DELIVERY == "state" and "version" not in consumed.event.model_fields:
             raise BrokenManifest(f"{consumed.event.__name__} is a state without version")
+
+    def _check_said_once(self) -> None:
+        bulk = (event for b in self.bulk for event in b.events)
+        lists: dict[str, list[str]] = {
+            "heard": [event.TYPE for event in (*(c.event for c in self.consumes), *bulk)],
+            "said": [event.TYPE for event in (*self.publishes, *self.relays)],
+            "topic": [t.name for t in self.topics],
+            "job": [j.name for j in self.jobs],
+        }
+        for what, names in lists.items():
+            if twice := sorted(name for name, times in Counter(names).items() if times > 1):
+                raise BrokenManifest(f"{self.name}: {what} twice: {twice}")
+        for b in self.bulk:
+            if strange := sorted(event.TYPE for event in b.events if b.topic != event.TOPIC):
+                raise BrokenManifest(f"{self.name}: {strange} do not travel on {b.topic}")
+
+    def _check_compacted(self) -> None:
+        """Compaction keeps one record per key: all on the topic are states, and no two kinds can meet in a key."""
+        for topic in (t.name for t in self.topics if t.compacted):
+            said = [event for event in (*self.publishes, *self.relays) if topic == event.TOPIC]
+            if facts := sorted(event.TYPE for event in said if event.DELIVERY != "state"):
+                raise BrokenManifest(f"{self.name}: {topic} keeps the newest per key, but {facts} are no states")
+            for one, other in itertools.permutations(said, 2):
+                if other.KEY_PREFIX.startswith(one.KEY_PREFIX):
+                    raise BrokenManifest(
+                        f"{topic}: keys of {one.TYPE} and {other.TYPE} can meet; give each its own KEY_PREFIX"
+                    )
 
     @property
     def single_topics(self) -> tuple[str, ...]:

@@ -77,8 +77,9 @@ class UnitOfWork:
         """Say `event` when this transaction commits; there is no other way to say it."""
         self._emitted.append((event.TOPIC, event.key, event.TYPE, event.to_wire()))
 
-    def emit_deletion(self, event: type[Event], *, key: str) -> None:
+    def emit_deletion(self, event: type[Event], *, aggregate_id: str) -> None:
         """Say that the aggregate of a compacted topic is gone (a null value)."""
+        key = event.key_of(aggregate_id)
         self._emitted.append((event.TOPIC, key, event.TYPE, None))
 
     def arrived(self, kind: str, reference_id: str) -> None:

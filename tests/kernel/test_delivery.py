@@ -1,12 +1,15 @@
 """At least once in transport, exactly once in effect: seen on real topics and tables."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
+from services.contracts.notify import AccessGrant, EngagementsChanged, PostAssigned
 from tests.kernel.echo import Answered, Counted, Said, Stated
 from tests.kernel.house import EchoHouse, headers
 
+SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 HEARD = "SELECT words FROM echo.heard ORDER BY words"
 LETTERS = "SELECT reason, body, status, topic FROM echo.dead_letter ORDER BY created_at"
 
@@ -51,6 +54,25 @@ async def test_of_a_state_only_the_newest_version_counts_and_null_deletes_it(ech
     await echo.until(state, lambda rows: [tuple(r) for r in rows] == [("S1", "third"), ("S2", "other")])
     await echo.send_raw(Stated.TOPIC, None, key=b"S1", header=headers(Stated.TYPE))
     await echo.until(state, lambda rows: [r["subject_id"] for r in rows] == ["S2"])
+
+
+async def test_two_kinds_of_aggregates_share_a_topic_and_an_id_and_are_deleted_apart(echo: EchoHouse) -> None:
+    grant = AccessGrant(person_id="X1", role="listener", scope_kind="everything", scope_id="", valid_from=SINCE)
+    await echo.send(
+        PostAssigned(post_id="X1", version=1, grants=(grant,)), EngagementsChanged(person_id="X1", version=1, grants=())
+    )
+    await echo.send(EngagementsChanged(person_id="X1", version=2, grants=(grant,)))
+    origins = "SELECT DISTINCT origin FROM echo.access_grant ORDER BY 1"
+    await echo.until(origins, lambda rows: [r[0] for r in rows] == ["person:X1", "post:X1"])
+    keys = [record["key"] for record in await echo.said_on(PostAssigned.TOPIC)]
+    assert sorted(set(keys)) == [b"person:X1", b"post:X1"], "compaction would keep one of two kinds"
+    await echo.send_raw(PostAssigned.TOPIC, None, key=b"post:X1", header=headers(""))
+    await echo.until(origins, lambda rows: [r[0] for r in rows] == ["person:X1"])
+    await echo.send_raw(PostAssigned.TOPIC, None, key=b"X1", header=headers(PostAssigned.TYPE))
+    await echo.send_raw(PostAssigned.TOPIC, None, key=b"person:X1", header=headers(PostAssigned.TYPE))
+    letters = await echo.until(LETTERS, lambda rows: len(rows) == 2)
+    assert {r["reason"] for r in letters} == {"foreign-key"}
+    assert [r[0] for r in await echo.rows(origins)] == ["person:X1"]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ async def remove_person(work: UnitOfWork, *, person_id: str) -> None:
     held = await work.db.execute(select(holding.c.post_id).where(holding.c.person_id == person_id).limit(1))
     if held.first() is None:
         await work.db.execute(delete(person).where(person.c.person_id == person_id))
-    work.emit_deletion(EngagementsChanged, key=EngagementsChanged.key_of(person_id))
+    work.emit_deletion(EngagementsChanged, aggregate_id=person_id)
 
 
 async def bind_wechat(work: UnitOfWork, *, person_id: str, openid: str) -> None:

@@ -52,7 +52,7 @@ async def remove_customer(work: UnitOfWork, *, customer_id: str) -> None:
     )
     await set_owner_areas(work, owner_id=customer_id, area_ids=[])
     if gone.first() is not None:
-        work.emit_deletion(CustomerProfileChanged, key=customer_id)
+        work.emit_deletion(CustomerProfileChanged, aggregate_id=customer_id)
 
 
 async def _store_customer(work: UnitOfWork, changed: CustomerChanged) -> None:

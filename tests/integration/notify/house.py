@@ -101,8 +101,8 @@ class NotifyHouse:
         headers = {"ce_type": event.TYPE, "ce_id": uuid4().hex, "ce_source": "tests"}
         return await self.applier.apply(
             Record(
-                topic=event.TOPIC, partition=0, offset=self.offset, key=key.encode(), value=None, headers=headers,
-                timestamp_ms=0,
+                topic=event.TOPIC, partition=0, offset=self.offset, key=event.key_of(key).encode(), value=None,
+                headers=headers, timestamp_ms=0,
             )
         )  # fmt: skip
 

@@ -57,7 +57,7 @@ class House:
     async def delete(self, event: type[Event], *, key: str) -> str:
         self.told += 1
         record = Record(
-            topic=event.TOPIC, partition=0, offset=self.told, key=key.encode(), value=None,
+            topic=event.TOPIC, partition=0, offset=self.told, key=event.key_of(key).encode(), value=None,
             headers={"ce_type": event.TYPE, "ce_id": f"e-{self.told}", "ce_source": "test"}, timestamp_ms=0,
         )  # fmt: skip
         return await self.applier.apply(record)
