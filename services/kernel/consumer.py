@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from aiokafka.errors import KafkaError
 
 from services.kernel import faults, inbox, metrics
+from services.kernel.breaker import Breaker
 from services.kernel.broker import Consumer, Record
 from services.kernel.errors import is_transient
 from services.kernel.failures import bury, due_waiting, keep_waiting, take_waiting, wait_longer
@@ -20,8 +19,6 @@ from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
 
 log = logging.getLogger(__name__)
 
-POISON_IN_A_ROW = 50
-POISON_SHARE, POISON_SAMPLE = 0.20, 1_000
 HANDLER_ATTEMPTS = 5
 
 
@@ -33,23 +30,6 @@ def _cause(record: Record) -> Cause:
         type=h.get("ce_type", "unknown"),
         traceparent=h.get("ce_traceparent", ""),
     )
-
-
-@dataclass(kw_only=True)
-class Breaker:
-    """Stops a partition at 50 poisonous records in a row, or at 20 % of the last 1,000 of one source."""
-
-    in_a_row: Counter[tuple[str, int]] = field(default_factory=Counter)
-    by_source: dict[str, deque[bool]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=POISON_SAMPLE)))
-
-    def note(self, record: Record, *, poisonous: bool) -> bool:
-        """Whether the partition must stop."""
-        where = (record.topic, record.partition)
-        self.in_a_row[where] = self.in_a_row[where] + 1 if poisonous else 0
-        sample = self.by_source[record.headers.get("ce_source", "")[:120]]
-        sample.append(poisonous)
-        too_many = len(sample) == POISON_SAMPLE and sum(sample) > POISON_SHARE * POISON_SAMPLE
-        return poisonous and (self.in_a_row[where] >= POISON_IN_A_ROW or too_many)
 
 
 class Applier:
