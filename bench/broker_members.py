@@ -9,7 +9,6 @@ import signal
 import time
 from pathlib import Path
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.kernel.broker import Consumer, Outgoing, Producer
@@ -65,8 +64,7 @@ async def consume(settings: KernelSettings, topic: str, out: Appender) -> None:
     stopping, idle, block = asyncio.Event(), asyncio.Event(), asyncio.Event()
     for number, event in ((signal.SIGTERM, stopping), (signal.SIGUSR1, idle), (signal.SIGUSR2, block)):
         asyncio.get_running_loop().add_signal_handler(number, event.set)
-    kind = _WithoutPositionCheck if settings.broker_kind == "tansu" else Consumer
-    consumer = kind(settings=settings, group="spike-" + topic, topics=[topic])
+    consumer = Consumer(settings=settings, group="spike-" + topic, topics=[topic])
     while not stopping.is_set():
         try:
             await consumer.start()
@@ -77,13 +75,6 @@ async def consume(settings: KernelSettings, topic: str, out: Appender) -> None:
             out.write("rebuilt", settings.instance, type(error).__name__)
             await asyncio.sleep(0.5)
         await consumer.stop()
-
-
-class _WithoutPositionCheck(Consumer):
-    """For a broker whose end offsets are too low, where the check would stop a healthy member."""
-
-    async def check_positions(self, partitions: list[TopicPartition]) -> None:
-        return
 
 
 async def _turn(consumer: Consumer, name: str, out: Appender, idle: asyncio.Event, block: asyncio.Event) -> None:

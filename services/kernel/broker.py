@@ -103,7 +103,8 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._owner.generation += 1
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        await self._owner.check_positions(list(assigned))
+        # Only noted: aiokafka logs what a listener raises and goes on, so the check is made where it can stop a poll.
+        self._owner.unchecked |= set(assigned)
 
 
 class Consumer:
@@ -117,6 +118,8 @@ class Consumer:
         self._client: AIOKafkaConsumer | None = None
         self._paused: set[TopicPartition] = set()
         self._failure: OffsetsOutOfRange | None = None
+        self._fetched: dict[TopicPartition, list[Any]] = {}
+        self.unchecked: set[TopicPartition] = set()
         self.generation = 0
 
     @property
@@ -141,31 +144,37 @@ class Consumer:
             fetch_max_wait_ms=100,
             request_timeout_ms=10_000,
         )
+        self._fetched, self.unchecked = {}, set()
         self._client.subscribe(self._topics, listener=_Assignment(self))
         await self._client.start()
 
-    async def check_positions(self, partitions: list[TopicPartition]) -> None:
+    async def _check_positions(self) -> None:
         """Refuse to go on where the log no longer holds what was committed (retention overtook, topic re-created)."""
-        client = self._client
-        if not partitions or client is None:  # stopped while a rebalance was under way
-            return
-        # Committed before the ends: other records may be written and committed in between, and ends only grow.
-        committed = {partition: await client.committed(partition) for partition in partitions}
-        first = await client.beginning_offsets(partitions)
-        last = await client.end_offsets(partitions)
-        exact = CAPABILITIES[self._settings.broker_kind].exact_end_offsets
-        for partition, offset in committed.items():
-            if offset is not None and not first[partition] <= offset <= (last[partition] if exact else offset):
-                self._failure = OffsetsOutOfRange(
-                    f"{partition.topic}[{partition.partition}]: committed {offset}, "
-                    f"log holds {first[partition]}..{last[partition]}; inspect, then reset the group by hand"
-                )
+        partitions = sorted(self.unchecked & self.client.assignment())
+        if partitions:
+            client = self.client
+            # Committed before the ends: others may write and commit in between, and ends only grow.
+            committed = {partition: await client.committed(partition) for partition in partitions}
+            first = await client.beginning_offsets(partitions)
+            last = await client.end_offsets(partitions)
+            exact = CAPABILITIES[self._settings.broker_kind].exact_end_offsets
+            for partition, offset in committed.items():
+                if offset is not None and not first[partition] <= offset <= (last[partition] if exact else offset):
+                    self._failure = OffsetsOutOfRange(
+                        f"{partition.topic}[{partition.partition}]: committed {offset}, "
+                        f"log holds {first[partition]}..{last[partition]}; inspect, then reset the group by hand"
+                    )
+        self.unchecked -= set(partitions)
+        if self._failure:
+            raise self._failure
 
     async def poll(self, *, max_records: int, timeout_ms: int) -> list[Record]:
         """Up to `max_records` of all assigned, unpaused partitions; raises `OffsetsOutOfRange`, `KafkaError`."""
-        if self._failure:
-            raise self._failure
-        found = await self.client.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        await self._check_positions()
+        if not self._fetched:
+            self._fetched = await self.client.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        await self._check_positions()  # an assignment may have come meanwhile; if this raises, the records are kept
+        found, self._fetched = self._fetched, {}
         cut = len(self._prefix)
         return [
             Record(
