@@ -28,6 +28,7 @@ lint: $(READY) ## ruff, mypy --strict, import boundaries, sizes, generated files
 	$(VENV)/bin/lint-imports
 	$(RUN) -m tests.architecture.sizes
 	$(RUN) -m services.contracts.generate --check
+	$(RUN) -m deploy.reference --check
 
 test: $(READY) ## all tests on an embedded Postgres 18 and a real broker
 	$(RUN) -m pytest -q -m "not long"
@@ -41,8 +42,9 @@ demo: $(READY) ## the whole loop on measured data, told as it happens; ends with
 run: $(READY) ## the same, staying up with its addresses; Ctrl-C stops it, a second start keeps the data
 	$(RUN) -m deploy.demo --stay --folder var/run
 
-contracts: $(READY) ## write the JSON Schemas and the AsyncAPI document anew
+contracts: $(READY) ## write JSON Schemas, AsyncAPI, OpenAPI, the list of events and the READMEs' tables anew
 	$(RUN) -m services.contracts.generate
+	$(RUN) -m deploy.reference
 
 contracts-released: $(READY) ## when a release is cut: today's schemas become those that later ones are held to
 	$(RUN) -m services.contracts.compatibility --release

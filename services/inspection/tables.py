@@ -42,6 +42,7 @@ customer = Table(
     Column("urgent_since", Date),
     Column("cycle_factor", Numeric(6, 4), nullable=False),
     Column("profile_version", Numeric(20, 0), nullable=False),
+    info={"holds": "view of the archive: grade, classes, attention"},
 )  # fmt: skip
 site = Table(
     "site", metadata,
@@ -50,6 +51,7 @@ site = Table(
     _id("account_id", nullable=True),
     Column("name", String(200), nullable=False),
     Index(None, "customer_id"),
+    info={"holds": "view of the archive"},
 )  # fmt: skip
 asset = Table(
     "asset", metadata,
@@ -57,6 +59,7 @@ asset = Table(
     _id("customer_id"),
     _id("site_id"),
     Index(None, "customer_id"),
+    info={"holds": "equipment of the sites"},
 )  # fmt: skip
 inspection_plan = Table(
     "inspection_plan", metadata,
@@ -68,6 +71,7 @@ inspection_plan = Table(
     Column("reason", String(20), nullable=False),
     Index(None, "due_on", "site_id"),
     Index(None, "customer_id"),
+    info={"holds": "next due date of each site and why"},
 )  # fmt: skip
 visit = Table(
     "visit", metadata,
@@ -78,6 +82,7 @@ visit = Table(
     Column("companion", String(200)),
     _moment("submitted_at"),
     Index(None, "customer_id"),
+    info={"holds": "visits submitted"},
 )  # fmt: skip
 visit_item = Table(
     "visit_item", metadata,
@@ -90,6 +95,7 @@ visit_item = Table(
     Column("grade", String(10)),
     Column("note", String(500)),
     _id("hazard_id", nullable=True),
+    info={"holds": "items of a visit with their measured values"},
 )  # fmt: skip
 hazard = Table(
     "hazard", metadata,
@@ -120,6 +126,7 @@ hazard = Table(
         postgresql_where=text("overdue_since IS NULL AND status IN ('found', 'notified', 'confirmed')"),
     ),
     Index(None, "customer_id", "hazard_id"),
+    info={"holds": "hazards with grade, deadline, status"},
 )  # fmt: skip
 hazard_step = Table(
     "hazard_step", metadata,
@@ -131,6 +138,7 @@ hazard_step = Table(
     _moment("at"),
     Column("note", String(500)),
     _id("photo_id", nullable=True),
+    info={"holds": "every step of a hazard: who, when"},
 )  # fmt: skip
 photo = Table(
     "photo", metadata,
@@ -142,6 +150,7 @@ photo = Table(
     Column("height", Integer, nullable=False),
     _moment("taken_in_at"),
     Index(None, "hazard_id"),
+    info={"holds": "evidence photos, without their metadata"},
 )  # fmt: skip
 equipment_state = Table(
     "equipment_state", metadata,
@@ -154,6 +163,7 @@ equipment_state = Table(
     Column("readings", Integer, nullable=False),
     Column("reported", Boolean, nullable=False),
     Index(None, "customer_id"),
+    info={"holds": "last readings of each quantity, for frozen measurements"},
 )  # fmt: skip
 
 OWNED = {

@@ -24,6 +24,7 @@ customer = Table(
     Column("high_reliability", Boolean, nullable=False),
     Column("attention_level", SmallInteger, nullable=False),
     Column("mean_load_kw", Numeric(14, 6), nullable=True),
+    info={"holds": "view of the archive"},
 )
 usage_point = Table(
     "usage_point",
@@ -32,6 +33,7 @@ usage_point = Table(
     _id("account_id"),
     _id("customer_id"),
     _id("site_id"),
+    info={"holds": "view of the archive"},
 )
 Index("ix_usage_point_customer_id", usage_point.c.customer_id)
 usage_point_feeder = Table(
@@ -40,6 +42,7 @@ usage_point_feeder = Table(
     _id("usage_point_id", primary_key=True),
     _id("feeder_id", primary_key=True),
     _id("customer_id"),
+    info={"holds": "feeders a usage point can be fed from"},
 )
 Index("ix_usage_point_feeder_feeder_id", usage_point_feeder.c.feeder_id)
 Index("ix_usage_point_feeder_customer_id", usage_point_feeder.c.customer_id)
@@ -52,6 +55,7 @@ feeder = Table(
     _id("area_id"),
     Column("rating_kva", Numeric(14, 6), nullable=False),
     Column("section_ids", ARRAY(String(64)), nullable=False),  # also those without a usage point
+    info={"holds": "view of the network"},
 )
 feeder_section_point = Table(
     "feeder_section_point",
@@ -59,6 +63,7 @@ feeder_section_point = Table(
     _id("feeder_id", primary_key=True),
     _id("section_id", primary_key=True),
     _id("usage_point_id", primary_key=True),
+    info={"holds": "which usage points hang on which section"},
 )
 feeder_load = Table(
     "feeder_load",
@@ -66,6 +71,7 @@ feeder_load = Table(
     _id("feeder_id", primary_key=True),
     Column("load_kw", Numeric(14, 6), nullable=False),
     Column("measured_at", DateTime(timezone=True), nullable=False),
+    info={"holds": "newest load of each feeder"},
 )
 supply_alarm = Table(
     "supply_alarm",
@@ -74,6 +80,7 @@ supply_alarm = Table(
     _id("customer_id"),
     Column("lost_at", DateTime(timezone=True), nullable=True),
     Column("back_at", DateTime(timezone=True), nullable=True),
+    info={"holds": "newest loss and return of supply told by a meter"},
 )
 notice = Table(
     "notice",
@@ -86,6 +93,7 @@ notice = Table(
     Column("channel", String(16), nullable=False),
     Column("accepted_at", DateTime(timezone=True), nullable=True),
     Column("delivered_at", DateTime(timezone=True), nullable=True),
+    info={"holds": "proof of messages about outages"},
 )
 Index("ix_notice_outage_id", notice.c.outage_id)
 
@@ -104,6 +112,7 @@ outage = Table(
     Column("restored_at", DateTime(timezone=True), nullable=True),
     Column("status", String(16), nullable=False),  # open | restored
     Column("set_version", Integer, nullable=False),
+    info={"holds": "one per fault: detected, expected, restored, set version"},
 )
 Index("ix_outage_detected_at", outage.c.detected_at)
 affected = Table(
@@ -115,6 +124,7 @@ affected = Table(
     _id("customer_id"),
     # The customer's priority when it was added: keeps the parts of one set version the same in every event.
     Column("position", Integer, nullable=False),
+    info={"holds": "usage points of an outage, in the order of priority"},
 )
 Index("ix_affected_customer_id", affected.c.customer_id)
 unknown_point = Table(
@@ -122,6 +132,7 @@ unknown_point = Table(
     metadata,
     Column("outage_id", String(64), ForeignKey(outage.c.outage_id), primary_key=True),
     _id("usage_point_id", primary_key=True),
+    info={"holds": "usage points without supply whose owner is not known yet"},
 )
 Index("ix_unknown_point_usage_point_id", unknown_point.c.usage_point_id)
 planned_outage = Table(
@@ -136,6 +147,7 @@ planned_outage = Table(
     Column("reason", String(200), nullable=False),
     Column("temporary", Boolean, nullable=False),
     Column("status", String(16), nullable=False),  # accepted | published
+    info={"holds": "accepted and published plans"},
 )
 planned_affected = Table(
     "planned_affected",
@@ -144,6 +156,7 @@ planned_affected = Table(
     _id("usage_point_id", primary_key=True),
     _id("account_id"),
     _id("customer_id"),
+    info={"holds": "whom a published plan touches"},
 )
 Index("ix_planned_affected_customer_id", planned_affected.c.customer_id)
 

@@ -6,18 +6,8 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from services.contracts.inspection import (
-    HazardClosed,
-    HazardConfirmed,
-    HazardFound,
-    HazardGrade,
-    HazardNotified,
-    HazardOverdue,
-    HazardRectified,
-    HazardVerified,
-    HazardVoided,
-    _Hazard,
-)
+from services.contracts.inspection import HazardGrade
+from services.inspection import events_out
 from services.inspection.actions import plan
 from services.inspection.adapters.photos import Photo
 from services.inspection.rules import hazard_state
@@ -27,13 +17,6 @@ from services.kernel.auth.grants import visible
 from services.kernel.errors import Conflict, NotFound, SelfApproval
 from services.kernel.work import UnitOfWork
 
-_SAYS: dict[Step, type[_Hazard]] = {
-    "confirm": HazardConfirmed,
-    "void": HazardVoided,
-    "rectify": HazardRectified,
-    "verify": HazardVerified,
-    "close": HazardClosed,
-}
 _STEP_ZH: dict[Step, str] = {"confirm": "确认", "void": "作废", "rectify": "整改", "verify": "复验", "close": "闭环"}
 
 
@@ -78,7 +61,7 @@ async def open_hazard(
     if opened is None:  # the same suspicion was opened beside us
         return str((await work.db.execute(same)).scalar_one())
     await _note(work, opened, step="found", note=None, photo_id=None)
-    work.emit(_event(HazardFound, opened, work))
+    work.emit(events_out.hazard_step("found", opened, at=work.now))
     await work.audit(action="hazard-found", object_type="hazard", object_id=hazard_id, owner_id=place.customer_id)
     return hazard_id
 
@@ -104,7 +87,7 @@ async def take_step(
     ).one()
     photo_id = await _keep_photo(work, after, evidence) if evidence else None
     await _note(work, after, step=step, note=note, photo_id=photo_id)
-    work.emit(_event(_SAYS[step], after, work))
+    work.emit(events_out.hazard_step(step, after, at=work.now))
     await plan.recalculate(work, site_id=after.site_id)
     await work.audit(
         action=f"hazard-{step}", object_type="hazard", object_id=hazard_id, owner_id=after.customer_id,
@@ -126,7 +109,7 @@ async def mark_notified(work: UnitOfWork, *, hazard_id: str) -> None:
     if told is None:
         return
     await _note(work, told, step="notified", note=None, photo_id=None)
-    work.emit(_event(HazardNotified, told, work))
+    work.emit(events_out.hazard_step("notified", told, at=work.now))
     await work.audit(action="hazard-notified", object_type="hazard", object_id=hazard_id, owner_id=told.customer_id)
 
 
@@ -152,7 +135,7 @@ async def mark_overdue(work: UnitOfWork, *, limit: int) -> int:
     )
     for row in sorted(marked, key=lambda r: str(r.hazard_id)):
         await _note(work, row, step="overdue", note=None, photo_id=None)
-        work.emit(_event(HazardOverdue, row, work))
+        work.emit(events_out.hazard_step("overdue", row, at=work.now))
         await work.audit(
             action="hazard-overdue", object_type="hazard", object_id=row.hazard_id, owner_id=row.customer_id
         )
@@ -200,12 +183,4 @@ async def _note(work: UnitOfWork, row: Row[Any], *, step: str, note: str | None,
             hazard_id=row.hazard_id, version=row.version, customer_id=row.customer_id, step=step,
             person_id=work.actor.person_id, at=work.now, note=note, photo_id=photo_id,
         )
-    )  # fmt: skip
-
-
-def _event(kind: type[_Hazard], row: Row[Any], work: UnitOfWork) -> _Hazard:
-    return kind(
-        hazard_id=row.hazard_id, version=row.version, customer_id=row.customer_id, account_id=row.account_id,
-        site_id=row.site_id, asset_id=row.asset_id, item_code=row.item_code, grade=row.grade, status=row.status,
-        suspected=row.suspected, finding=row.finding, deadline=row.deadline, occurred_at=work.now,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from datetime import date
 
 from sqlalchemy import select, update
 
-from services.contracts.inspection import InspectionScheduled
+from services.inspection import events_out
 from services.inspection.rules.hazard_state import OPEN
 from services.inspection.rules.inspection_cycle import ZONE, Due, OpenHazard, cycle_months, due_date
 from services.inspection.tables import customer, hazard, inspection_plan
@@ -39,7 +39,7 @@ async def recalculate(work: UnitOfWork, *, site_id: str, done: bool = False) -> 
 
 def say(work: UnitOfWork, *, site_id: str, customer_id: str, visit_id: str, due: Due) -> None:
     work.emit(
-        InspectionScheduled(
+        events_out.inspection_scheduled(
             visit_id=visit_id, customer_id=customer_id, site_id=site_id, due_on=due.on, reason=due.reason
         )
     )

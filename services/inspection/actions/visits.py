@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from services.contracts.inspection import HazardGrade, InspectionSubmitted
+from services.contracts.inspection import HazardGrade
+from services.inspection import events_out
 from services.inspection.actions import hazards, plan
 from services.inspection.actions.hazards import Place
 from services.inspection.rules.checklist import STEPS, Item, Value, WrongValue, checklist, judge
@@ -101,10 +102,9 @@ async def _store_items(
 
 async def _say(work: UnitOfWork, place: Place, result: Submitted, inspector_ids: Sequence[str]) -> None:
     work.emit(
-        InspectionSubmitted(
+        events_out.inspection_submitted(
             visit_id=result.visit_id, customer_id=place.customer_id, site_id=place.site_id,
-            inspector_ids=tuple(sorted(inspector_ids)), submitted_at=work.now,
-            items_passed=result.items_passed, items_failed=result.items_failed,
+            inspector_ids=inspector_ids, at=work.now, passed=result.items_passed, failed=result.items_failed,
         )
     )  # fmt: skip
     await plan.recalculate(work, site_id=place.site_id, done=True)

@@ -22,6 +22,7 @@ def grants_of(said: tuple[AccessGrant, ...]) -> list[Grant]:
 
 
 async def on_post_assigned(event: PostAssigned, *, work: UnitOfWork) -> None:
+    """Who may do what at this post."""
     await replace_grants(work, origin=f"post:{event.post_id}", grants=grants_of(event.grants))
 
 
@@ -30,6 +31,7 @@ async def on_post_removed(key: str, *, work: UnitOfWork) -> None:
 
 
 async def on_engagements_changed(event: EngagementsChanged, *, work: UnitOfWork) -> None:
+    """What a customer's person may do."""
     await replace_grants(work, origin=f"person:{event.person_id}", grants=grants_of(event.grants))
 
 

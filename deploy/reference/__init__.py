@@ -1,0 +1,1 @@
+"""What the manifests say, written out for readers: OpenAPI, the list of events, the tables in each service's README."""
