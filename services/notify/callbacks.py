@@ -62,7 +62,9 @@ async def _receipt(database: Database, callback: Callback) -> None:
     cause = Cause(id=callback.dedupe_key[:120], source="wechat", type=callback.event)
     actor = Actor(person_id="system:wechat", role="system")
     async with database.work(role="api", cause=cause, actor=actor, scope=EVERYTHING) as work:
-        await outcomes.receipt(work, message_id=str(finished.msgid), status=finished.status)
+        await outcomes.receipt(
+            work, message_id=str(finished.msgid), status=finished.status, openid=callback.text("FromUserName")
+        )
 
 
 def _security() -> CallbackSecurity:

@@ -5,8 +5,10 @@ from typing import Any
 
 from services.contracts.notify import (
     MessageAccepted,
+    MessageAcknowledged,
     MessageDelivered,
     MessageFailed,
+    MessageOpened,
     TicketClosed,
     TicketOpened,
 )
@@ -22,6 +24,16 @@ def message_accepted(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterab
 def message_delivered(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:
     for said in _per_customer(work, row, places):
         work.emit(MessageDelivered.model_validate(said))
+
+
+def message_opened(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:
+    for said in _per_customer(work, row, places):
+        work.emit(MessageOpened.model_validate(said))
+
+
+def message_acknowledged(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:
+    for said in _per_customer(work, row, places):
+        work.emit(MessageAcknowledged.model_validate(said))
 
 
 def message_failed(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place], reason: str) -> None:

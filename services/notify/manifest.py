@@ -5,8 +5,10 @@ from services.contracts.marketing import PersonChanged
 from services.contracts.notify import (
     EngagementsChanged,
     MessageAccepted,
+    MessageAcknowledged,
     MessageDelivered,
     MessageFailed,
+    MessageOpened,
     PostAssigned,
     TicketClosed,
     TicketOpened,
@@ -18,7 +20,7 @@ from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Service
 from services.notify import api, callbacks, events_in, tables
-from services.notify.delivery.sender import sending
+from services.notify.delivery.assembly import sending
 
 RELAYED = (PersonChanged, UnitChanged, PostChanged)
 
@@ -51,6 +53,8 @@ SERVICE = Service(
         EngagementsChanged,
         MessageAccepted,
         MessageDelivered,
+        MessageOpened,
+        MessageAcknowledged,
         MessageFailed,
         TicketOpened,
         TicketClosed,

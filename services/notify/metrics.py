@@ -1,6 +1,6 @@
 """What only notify knows; labels are classes of the policy, channels and outcomes."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
 FAULT_TO_ACCEPT = Histogram(
@@ -18,3 +18,20 @@ DELIVERIES = Counter(
 RETRIES = Counter("keyline_notify_retries_total", "Attempts that will be repeated.", ["event_class", "reason_class"])
 FALLBACKS = Counter("keyline_notify_fallback_total", "Messages moved to the next channel.", ["event_class", "to"])
 RECEIPTS = Counter("keyline_notify_receipts_total", "Receipts of the provider.", ["outcome"])
+EVENT_TO_RECEIPT = Histogram(
+    "keyline_notify_event_to_receipt_seconds",
+    "From the event's own time to the receipt.",
+    ["event_class", "channel"],
+    buckets=_SECONDS,
+)
+DUPLICATES_SUPPRESSED = Counter(
+    "keyline_notify_duplicates_suppressed_total", "Messages that were not sent a second time.", ["layer"]
+)
+QUOTA_REMAINING = Gauge("keyline_notify_provider_quota_remaining", "Tokens left.", ["provider", "limit"])
+CIRCUIT_OPEN = Gauge("keyline_notify_circuit_open", "1 while nothing but probes is sent.", ["provider", "template"])
+SEND_SECONDS = Histogram(
+    "keyline_notify_send_seconds",
+    "One call of a provider.",
+    ["provider"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 3, 10),
+)

@@ -1,148 +1,253 @@
-"""What becomes of a message: accepted, repeated later, failed and moved to the inbox, delivered."""
+"""What becomes of attempts: a batch of answers at a time, receipts, openings and acknowledgements one by one."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Boolean, Integer, String, Uuid, bindparam, delete, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
 from services.notify import metrics
+from services.notify.adapters.port import Accepted, ChannelError
 from services.notify.adapters.wechat.events import JobOutcome, job_outcome
-from services.notify.directory.persons import mark_unusable
-from services.notify.events_out import message_accepted, message_delivered, message_failed
-from services.notify.policy.planning import Place
-from services.notify.tables import attempt, delivery, delivery_account, early_receipt
+from services.notify.delivery import circuits
+from services.notify.delivery.rows import Row, change, locked, note_attempt, places_by_delivery, rows_of
+from services.notify.delivery.steps import acknowledged_elsewhere, deliver, fail, may_push_again
+from services.notify.directory.vault import vault
+from services.notify.events_out import message_accepted, message_acknowledged, message_opened
+from services.notify.rules.retries import (
+    AwaitReceipt,
+    FailureKind,
+    Retry,
+    Situation,
+    Verdict,
+    decide,
+    next_midnight,
+)
+from services.notify.tables import contact, delivery, early_receipt
 
-_LONGEST_WAIT_S = 300
+_ACCEPT = text(
+    """
+    WITH answer AS (
+      SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:refs AS varchar[]),
+                           CAST(:there AS bool[]), CAST(:ms AS int[])) AS a(delivery_id, number, ref, there, ms)
+    ), noted AS (
+      INSERT INTO notify.attempt (delivery_id, number, provider, outcome, milliseconds, at)
+      SELECT delivery_id, number, :provider, 'accepted', ms, :now FROM answer ON CONFLICT DO NOTHING
+    )
+    UPDATE notify.delivery d SET
+      state = CASE WHEN a.there THEN 'delivered' ELSE 'accepted' END, provider_message_id = a.ref, accepted_at = :now,
+      doubtful_since = NULL, delivered_at = CASE WHEN a.there THEN CAST(:now AS timestamptz) END,
+      ended_at = CASE WHEN a.there THEN CAST(:now AS timestamptz) END,
+      fallback_at = CASE WHEN a.there AND NOT d.ack THEN NULL
+                         WHEN cardinality(d.ladder) > 0
+                         THEN CAST(:now AS timestamptz) + d.fallback_seconds * interval '1 second' END,
+      confirm_by = CASE WHEN NOT a.there
+                        THEN greatest(d.give_up_at, CAST(:now AS timestamptz) + interval '10 minutes') END
+    FROM answer a
+    WHERE d.delivery_id = a.delivery_id AND d.state = 'sending' AND d.attempts = a.number
+    RETURNING d.*, a.there
+    """
+).bindparams(
+    bindparam("ids", type_=ARRAY(Uuid)), bindparam("numbers", type_=ARRAY(Integer)),
+    bindparam("refs", type_=ARRAY(String)), bindparam("there", type_=ARRAY(Boolean)),
+    bindparam("ms", type_=ARRAY(Integer)),
+).columns(*delivery.c)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why an attempt failed; `retry_in` None means never again on this channel."""
+class Answer:
+    """What came of one attempt. `dedupe` is the provider's memory of message ids."""
 
-    reason: str
-    reason_class: str
-    retry_in: timedelta | None = None
-    person_unreachable: bool = False
-
-
-def wait_before(*, attempts: int) -> timedelta:
-    """1, 2, 4 ... 300 seconds."""
-    return timedelta(seconds=min(2 ** max(attempts - 1, 0), _LONGEST_WAIT_S))
+    delivery_id: UUID
+    number: int
+    outcome: Accepted | ChannelError
+    milliseconds: int = 0
 
 
-async def accepted(work: UnitOfWork, *, delivery_id: UUID, number: int, message_id: str | None) -> None:
-    row = await _own(work, delivery_id, number)
-    if row is None:
+async def record(
+    work: UnitOfWork, *, provider: str, dedupe: timedelta, answers: Sequence[Answer], classes: dict[UUID, str]
+) -> None:
+    """One transaction for a batch; who lost the lease meanwhile changes nothing. `classes`: message -> template."""
+    good = [(a, a.outcome) for a in answers if isinstance(a.outcome, Accepted)]
+    trouble = circuits.Trouble(successes=len(good), worked={classes[a.delivery_id] for a, _ in good})
+    if good:
+        await _accept(work, provider, good)
+    for answer in sorted(answers, key=lambda a: a.delivery_id):
+        if isinstance(answer.outcome, ChannelError):
+            template_id = classes[answer.delivery_id]
+            _count(trouble, answer.outcome, template_id, now_to_midnight=next_midnight(work.now) - work.now)
+            await _refused(work, provider, dedupe, answer, answer.outcome)
+    await circuits.note(work, provider=provider, trouble=trouble)
+
+
+async def _accept(work: UnitOfWork, provider: str, good: Sequence[tuple[Answer, Accepted]]) -> None:
+    ordered = sorted(good, key=lambda pair: pair[0].delivery_id)
+    parameters = {
+        "ids": [a.delivery_id for a, _ in ordered], "numbers": [a.number for a, _ in ordered],
+        "refs": [o.reference for _, o in ordered], "there": [o.delivered for _, o in ordered],
+        "ms": [a.milliseconds for a, _ in ordered], "provider": provider, "now": work.now,
+    }  # fmt: skip
+    rows = [dict(r) for r in (await work.db.execute(_ACCEPT, parameters)).mappings()]
+    places = await places_by_delivery(work, [r["delivery_id"] for r in rows])
+    for row in rows:
+        message_accepted(work, row=row, places=places.get(row["delivery_id"], ()))
+        _observe(row, work)
+        if row["state"] == "delivered":
+            await deliver(work, row)
+    await _early_receipts(work, rows)
+
+
+async def _early_receipts(work: UnitOfWork, rows: Sequence[Row]) -> None:
+    by_reference = {r["provider_message_id"]: r for r in rows if r["provider_message_id"] is not None}
+    if not by_reference:
         return
-    await _note(work, delivery_id, number, "accepted", None)
-    changed = {"state": "accepted", "provider_message_id": message_id, "accepted_at": work.now, "lease_until": None}
-    await _set(work, delivery_id, changed)
-    message_accepted(work, row=row, places=await places_of(work, delivery_id))
-    _observe(row, work)
-    early = delete(early_receipt).where(early_receipt.c.provider_message_id == message_id)
-    if (status := (await work.db.execute(early.returning(early_receipt.c.status))).scalar()) is not None:
-        await _finish(work, {**row, **changed}, status)
+    e = early_receipt.c
+    early = delete(early_receipt).where(e.provider_message_id.in_(sorted(by_reference)))
+    for found in await work.db.execute(early.returning(e.provider_message_id, e.status)):
+        await _finish(work, by_reference[found.provider_message_id], found.status)
 
 
-async def failed(work: UnitOfWork, *, delivery_id: UUID, number: int, failure: Failure) -> None:
-    """Back into the queue while there is hope and time; else failed with its reason, and the inbox takes over."""
-    row = await _own(work, delivery_id, number)
-    if row is None:
+def _count(trouble: circuits.Trouble, error: ChannelError, template_id: str, *, now_to_midnight: timedelta) -> None:
+    match error.kind:
+        case FailureKind.TRANSIENT:
+            trouble.transient += 1
+        case FailureKind.MINUTE_QUOTA:
+            trouble.pause = trouble.pause or timedelta(seconds=60)
+        case FailureKind.DAY_QUOTA:
+            trouble.pause = now_to_midnight
+        case FailureKind.CONFIGURATION | FailureKind.CONTENT if error.account_wide:
+            trouble.account = error.reason
+        case FailureKind.CONFIGURATION:
+            trouble.templates[template_id] = error.reason
+
+
+async def _refused(work: UnitOfWork, provider: str, dedupe: timedelta, answer: Answer, error: ChannelError) -> None:
+    row = await locked(work, answer.delivery_id)
+    if row is None or row["state"] != "sending" or row["attempts"] != answer.number:
         return
-    await _note(work, delivery_id, number, "failed", failure.reason)
-    again = work.now + failure.retry_in if failure.retry_in is not None else None
-    if again is not None and again < row["give_up_at"]:
-        await _set(work, delivery_id, {"state": "pending", "next_attempt_at": again, "lease_until": None})
-        metrics.RETRIES.labels(row["event_class"], failure.reason_class).inc()
-        return
-    if failure.person_unreachable:
-        await mark_unusable(work, person_id=row["person_id"], because=failure.reason)
-    await _give_up(work, row, failure.reason)
+    await note_attempt(work, row, outcome="ambiguous" if error.ambiguous else "failed", reason=error.reason)
+    verdict = decide(
+        Situation(
+            kind=error.kind, ambiguous=error.ambiguous, attempts=row["attempts"], priority=row["priority"],
+            now=work.now, give_up_at=row["give_up_at"], dedupe=dedupe, doubtful_since=row["doubtful_since"],
+            jitter=jitter_of(row["delivery_id"], row["attempts"]),
+        )
+    )  # fmt: skip
+    doubt = row["doubtful_since"] or (work.now if error.ambiguous else None)
+    await follow(work, {**row, "doubtful_since": doubt}, verdict, reason=error.reason, kind=error.kind.value)
 
 
-async def receipt(work: UnitOfWork, *, message_id: str, status: str) -> None:
+async def follow(work: UnitOfWork, row: Row, verdict: Verdict, *, reason: str, kind: str) -> None:
+    """Carry out what the rule decided."""
+    match verdict:
+        case Retry(at=at):
+            changed = {"state": "pending", "next_attempt_at": at, "reason": reason,
+                       "doubtful_since": row["doubtful_since"]}  # fmt: skip
+            await change(work, row["delivery_id"], changed)
+            metrics.RETRIES.labels(row["event_class"], kind).inc()
+        case AwaitReceipt(until=until):
+            wait = row["fallback_seconds"] if row["ladder"] else None
+            fallback_at = None if wait is None else max(row["doubtful_since"] + timedelta(seconds=wait), work.now)
+            changed = {"state": "unknown", "reason": reason, "doubtful_since": row["doubtful_since"],
+                       "confirm_by": until, "fallback_at": fallback_at if may_push_again(row) else None}  # fmt: skip
+            await change(work, row["delivery_id"], changed)
+            metrics.DELIVERIES.labels(row["event_class"], row["channel"], "unknown").inc()
+        case _:
+            again = row["doubtful_since"] is None or may_push_again(row)
+            await fail(work, row, reason=reason, unusable=verdict.unusable, push_again=again)
+
+
+def jitter_of(delivery_id: UUID, attempts: int) -> float:
+    """In [0, 1): spreads retries, and is the same when a run is repeated."""
+    return hashlib.sha256(delivery_id.bytes + attempts.to_bytes(4, "big")).digest()[0] / 256
+
+
+async def receipt(work: UnitOfWork, *, message_id: str, status: str, openid: str | None = None) -> None:
     """A receipt that overtakes the provider's answer is kept until that answer is stored."""
     query = select(delivery).where(delivery.c.provider_message_id == message_id).with_for_update()
-    row = (await work.db.execute(query)).mappings().first()
+    row = next(iter(await rows_of(work, query)), None)
+    if row is None and openid is not None:
+        row = await _doubtful_one(work, openid)
+        if row is not None:
+            await change(work, row["delivery_id"], {"provider_message_id": message_id, "accepted_at": work.now})
     if row is None:
         values = {"provider_message_id": message_id, "status": status[:100], "received_at": work.now}
         await work.db.execute(upsert(early_receipt).values(**values).on_conflict_do_nothing())
-    elif row["state"] == "accepted":
-        await _finish(work, dict(row), status)
+    elif row["state"] in ("accepted", "unknown", "pending"):
+        await _finish(work, row, status)
 
 
-async def places_of(work: UnitOfWork, delivery_id: UUID) -> tuple[Place, ...]:
-    a = delivery_account.c
-    query = select(a.customer_id, a.account_id).where(a.delivery_id == delivery_id).order_by(a.account_id)
-    return tuple(Place(customer_id=r.customer_id, account_id=r.account_id) for r in await work.db.execute(query))
+async def receipt_of(work: UnitOfWork, *, delivery_id: UUID, delivered: bool, reason: str = "") -> None:
+    """A receipt that names our own message, as those of text messages do; it needs no answer stored before."""
+    row = await locked(work, delivery_id)
+    if row is None or row["state"] in ("delivered", "acknowledged", "failed", "suppressed"):
+        return
+    metrics.RECEIPTS.labels("success" if delivered else "failed").inc()
+    if delivered:
+        await deliver(work, row)
+    else:
+        await fail(work, row, reason=reason or "not delivered")
 
 
-async def _finish(work: UnitOfWork, row: Mapping[str, Any], status: str) -> None:
+async def _doubtful_one(work: UnitOfWork, openid: str) -> Row | None:
+    """The person's only message whose answer was lost, when no other is under way that the receipt could mean."""
+    index = vault().blind_index(kind="wechat", value=openid)
+    d = delivery.c
+    query = (
+        select(delivery)
+        .join(contact, contact.c.person_id == d.person_id)
+        .where(
+            contact.c.kind == "wechat", contact.c.blind_index == index, d.channel == "wechat",
+            d.state.in_(("sending", "unknown", "pending")),
+        )
+        .with_for_update(of=delivery)
+    )  # fmt: skip
+    rows = [r for r in (await work.db.execute(query)).mappings() if r["state"] != "pending" or r["doubtful_since"]]
+    alone = len(rows) == 1 and rows[0]["state"] != "sending" and rows[0]["doubtful_since"] is not None
+    return dict(rows[0]) if alone else None
+
+
+async def _finish(work: UnitOfWork, row: Row, status: str) -> None:
     outcome = job_outcome(status=status)
     metrics.RECEIPTS.labels(outcome.value).inc()
     if outcome is JobOutcome.SUCCESS:
-        await _set(work, row["delivery_id"], {"state": "delivered", "ended_at": work.now})
-        message_delivered(work, row=row, places=await places_of(work, row["delivery_id"]))
-        metrics.DELIVERIES.labels(row["event_class"], row["channel"], "delivered").inc()
+        await deliver(work, row)
+    else:
+        await fail(work, row, reason=status, unusable=outcome is JobOutcome.USER_BLOCK)
+
+
+async def opened(work: UnitOfWork, *, row: Row) -> None:
+    """The person followed their own link or opened the message in the inbox. Repeated openings change nothing."""
+    if row["opened_at"] is not None:
         return
-    if outcome is JobOutcome.USER_BLOCK:
-        await mark_unusable(work, person_id=row["person_id"], because=status)
-    await _give_up(work, row, status)
+    await change(work, row["delivery_id"], {"opened_at": work.now})
+    places = await places_by_delivery(work, [row["delivery_id"]])
+    message_opened(work, row=row, places=places.get(row["delivery_id"], ()))
+    if row["state"] in ("accepted", "unknown", "pending", "sending"):
+        await deliver(work, row)  # who reads it has it, whatever the receipt says later
 
 
-async def _give_up(work: UnitOfWork, row: Mapping[str, Any], reason: str) -> None:
-    """Nothing ends in silence: the failure is said, and the person finds the message in the inbox."""
-    await _set(
-        work, row["delivery_id"],
-        {"state": "failed", "reason": reason[:200], "ended_at": work.now, "lease_until": None},
-    )  # fmt: skip
-    places = await places_of(work, row["delivery_id"])
-    message_failed(work, row=row, places=places, reason=reason)
-    metrics.DELIVERIES.labels(row["event_class"], row["channel"], "failed").inc()
-    inbox = {
-        **row, "delivery_id": work.new_id(f"fallback|{row['delivery_id']}"), "channel": "inbox", "state": "delivered",
-        "reason": None, "attempts": 0, "lease_until": None, "provider_message_id": None, "accepted_at": None,
-        "created_at": work.now, "ended_at": work.now,
-    }  # fmt: skip
-    stored = await work.db.execute(
-        upsert(delivery).values(**inbox).on_conflict_do_nothing().returning(delivery.c.delivery_id)
-    )
-    if stored.first() is None:
+async def acknowledged(work: UnitOfWork, *, row: Row) -> None:
+    """One tap. It also counts as opened; what still waits on other channels is not sent."""
+    if row["acknowledged_at"] is not None:
         return
-    if places:
-        rows = [{"delivery_id": inbox["delivery_id"], **vars(place)} for place in places]
-        await work.db.execute(insert(delivery_account), rows)
-    message_delivered(work, row=inbox, places=places)
-    metrics.FALLBACKS.labels(row["event_class"], "inbox").inc()
+    await opened(work, row=row)
+    changed: dict[str, Any] = {"state": "acknowledged", "acknowledged_at": work.now, "fallback_at": None,
+                               "confirm_by": None, "ended_at": work.now}  # fmt: skip
+    await change(work, row["delivery_id"], changed)
+    places = await places_by_delivery(work, [row["delivery_id"]])
+    message_acknowledged(work, row=row, places=places.get(row["delivery_id"], ()))
+    metrics.DELIVERIES.labels(row["event_class"], row["channel"], "acknowledged").inc()
+    await acknowledged_elsewhere(work, row, but=row["delivery_id"])
 
 
-async def _own(work: UnitOfWork, delivery_id: UUID, number: int) -> dict[str, Any] | None:
-    """None when the lease ran out and another sender took the message over: its answer counts."""
-    query = select(delivery).where(
-        delivery.c.delivery_id == delivery_id, delivery.c.state == "sending", delivery.c.attempts == number
-    )
-    row = (await work.db.execute(query.with_for_update())).mappings().first()
-    return None if row is None else dict(row)
-
-
-async def _note(work: UnitOfWork, delivery_id: UUID, number: int, outcome: str, reason: str | None) -> None:
-    values = {
-        "delivery_id": delivery_id, "number": number, "outcome": outcome,
-        "reason": reason[:200] if reason else None, "at": work.now,
-    }  # fmt: skip
-    await work.db.execute(upsert(attempt).values(**values).on_conflict_do_nothing())
-
-
-async def _set(work: UnitOfWork, delivery_id: UUID, values: Mapping[str, Any]) -> None:
-    await work.db.execute(update(delivery).where(delivery.c.delivery_id == delivery_id).values(**values))
-
-
-def _observe(row: Mapping[str, Any], work: UnitOfWork) -> None:
+def _observe(row: Row, work: UnitOfWork) -> None:
     seconds = (work.now - row["event_at"]).total_seconds()
     metrics.EVENT_TO_ACCEPT.labels(row["event_class"], row["channel"]).observe(seconds)
     if row["event_class"] == "fault-outage":

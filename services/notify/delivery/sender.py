@@ -1,209 +1,242 @@
-"""Takes due messages under a lease and sends them, several at a time; replicas share the queue by SKIP LOCKED."""
+"""Sends what is due: a loop for each channel, so that a slow provider holds up no other; answers stored in batches."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import select
 
+from services.kernel import faults
 from services.kernel.errors import is_transient
-from services.kernel.runtime import Runtime
-from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
-from services.notify.adapters.wechat.client import Account, WechatClient
-from services.notify.adapters.wechat.errors import Action, WechatError
-from services.notify.adapters.wechat.messages import client_msg_id
-from services.notify.adapters.wechat.tokens import InMemoryTokenStore
-from services.notify.adapters.wechat.transport import Transport, TransportLimits
-from services.notify.delivery import outcomes
-from services.notify.delivery.outcomes import Failure, wait_before
-from services.notify.delivery.wechat import TemplateSender, WechatTemplateSender
-from services.notify.directory.persons import openid_of
-from services.notify.settings import NotifySettings, notify_settings
+from services.kernel.work import EVERYTHING, Actor, Cause, Database
+from services.notify import metrics
+from services.notify.adapters.port import Channel, ChannelError
+from services.notify.delivery import upkeep
+from services.notify.delivery.claims import LEASE, Claim, Claimed, claim
+from services.notify.delivery.limits import Limits, shipped_limits
+from services.notify.delivery.outcomes import Answer, record
+from services.notify.rules.retries import FailureKind
 from services.notify.tables import delivery
-from services.notify.templates.texts import templates, wechat_fields
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 16
-CALL_SECONDS = 8
-LEASE = timedelta(seconds=20)
-IDLE_SECONDS = 0.1
-_PAUSES = {
-    Action.HOLD_RECIPIENT: timedelta(minutes=10),
-    Action.PAUSE_MINUTE: timedelta(minutes=1),
-    Action.PAUSE_TO_MIDNIGHT: timedelta(hours=1),
-}
+WIDTH = 64
+"""Messages under way at once per channel."""
+LARGEST_CLAIM = 400
+CALL_SECONDS = 10
+POLL_S = 0.1
+PACE_S = 0.02
+_SAFE_LEASE_S = LEASE.total_seconds() - CALL_SECONDS - 5
+Channels = Mapping[str, Sequence[Channel]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claimed:
-    delivery_id: UUID
-    number: int
-    openid: str | None
-    template_id: str
-    fields: dict[str, str]
+def transaction(database: Database, name: str, type_: str) -> Any:
+    cause = Cause(id=name, source="sender", type=type_)
+    actor = Actor(person_id=f"system:{database.service}", role="system")
+    return database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING)
 
 
-class Sender:
-    def __init__(self, *, database: Database, wechat: TemplateSender | None) -> None:
+class ChannelLoop:
+    """Claims, sends and stores for one channel."""
+
+    def __init__(
+        self, *, database: Database, channel: str, providers: Sequence[Channel], limits: Limits, width: int = WIDTH
+    ) -> None:
+        self.channel = channel
         self._database = database
-        self._wechat = wechat
+        self._providers = providers
+        self._limits = limits
+        self._width = width
+        self._queue: deque[tuple[Channel, Claimed, float]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._answers: list[tuple[Channel, Claimed, Answer]] = []
+        self._storing: asyncio.Task[None] | None = None
+        self._seconds = 0.05
+        self.wake = asyncio.Event()
         self.running = True
+        self.answered = 0
 
     async def run(self) -> None:
         while self.running:
             try:
-                took = await self.turn()
+                claimed = await self.turn()
             except Exception as error:
                 log.log(logging.WARNING if is_transient(error) else logging.ERROR, "sender", exc_info=error)
-                took = 0
-            if not took or len(self._under_way) >= AT_ONCE:
-                await self._breathe()
+                claimed = Claim(wait=timedelta(seconds=1))
+            await self._rest(claimed)
         await self.drain()
 
-    async def turn(self) -> int:
-        """Claim what there is room for and start sending it; how many were claimed."""
-        room = AT_ONCE - len(self._under_way)
+    async def turn(self) -> Claim:
+        """Claim what there is room for and start sending it."""
+        room = self._room()
         if room <= 0:
-            return 0
-        async with self._work("claim", "sender-claim") as work:
-            claimed = await claim(work, limit=room)
-        for item in claimed:
-            task = asyncio.create_task(self._send(item))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-        return len(claimed)
+            return Claim(wait=timedelta(seconds=PACE_S))
+        async with transaction(self._database, f"claim|{self.channel}", "sender-claim") as work:
+            found = await claim(work, channel=self.channel, providers=self._providers, room=room, limits=self._limits)
+        faults.point("send-claimed")
+        if found.provider is not None:
+            self._queue.extend((found.provider, message, time.monotonic()) for message in found.messages)
+        self._start()
+        return found
 
     async def drain(self) -> None:
-        """Wait for what is under way; a message cut off here is taken up again when its lease ends."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=CALL_SECONDS + 1)
+        """Until everything that was claimed has its answer stored."""
+        while self._queue or self._under_way or self._answers or self._storing:
+            waiting = {*self._under_way, *([self._storing] if self._storing else [])}
+            if waiting:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            self._store()
 
-    async def _breathe(self) -> None:
-        if len(self._under_way) >= AT_ONCE:
-            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED, timeout=1)
+    def _room(self) -> int:
+        """Not more than can be sent well within the lease at the pace seen last."""
+        pace = self._width / max(self._seconds, 0.002)
+        return min(LARGEST_CLAIM, max(int(pace * _SAFE_LEASE_S / 3), self._width)) - len(self._queue)
+
+    async def _rest(self, claimed: Claim) -> None:
+        if len(self._queue) > self._width:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        elif claimed.wait is not None:
+            await asyncio.sleep(min(max(claimed.wait.total_seconds(), PACE_S), 1))
+        elif claimed.took:
+            await asyncio.sleep(0 if claimed.took > self._width else PACE_S)
         else:
-            await asyncio.sleep(IDLE_SECONDS)
+            self.wake.clear()
+            await self.wake.wait()
 
-    async def _send(self, item: Claimed) -> None:
+    def _start(self) -> None:
+        while self._queue and len(self._under_way) < self._width:
+            provider, message, claimed_at = self._queue.popleft()
+            task = asyncio.create_task(self._send(provider, message, claimed_at))
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a message stays leased and comes back", exc_info=error)
+        self._start()
+
+    async def _send(self, provider: Channel, claimed: Claimed, claimed_at: float) -> None:
+        if time.monotonic() - claimed_at > _SAFE_LEASE_S:
+            return  # not begun in time: it comes back when its lease ends
+        begun = time.monotonic()
+        answer: Any
+        faults.point("send-begun")
         try:
-            await self._attempt(item)
-        except Exception:
-            log.exception("message stays leased and is taken up again", extra={"delivery": str(item.delivery_id)})
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await provider.send(claimed.message)
+        except ChannelError as error:
+            answer = error
+        except TimeoutError:
+            answer = ChannelError("no answer in time", kind=FailureKind.TRANSIENT, ambiguous=True)
+        faults.point("send-answered")
+        took = time.monotonic() - begun
+        self._seconds += 0.1 * (took - self._seconds)
+        metrics.SEND_SECONDS.labels(provider.name).observe(took)
+        result = Answer(
+            delivery_id=claimed.message.delivery_id, number=claimed.number, outcome=answer,
+            milliseconds=int(took * 1000),
+        )  # fmt: skip
+        self._answers.append((provider, claimed, result))
+        self._store()
 
-    async def _attempt(self, item: Claimed) -> None:
-        failure: Failure | None = None
-        message_id: str | None = None
-        if self._wechat is None:
-            failure = Failure(reason="wechat-not-configured", reason_class="configuration")
-        elif item.openid is None:
-            failure = Failure(reason="no-usable-openid", reason_class="recipient")
-        else:
-            try:
-                message_id = await self._wechat.send_template(
-                    openid=item.openid, template_id=item.template_id, fields=item.fields,
-                    client_msg_id=client_msg_id(delivery_id=item.delivery_id),
-                )  # fmt: skip
-            except WechatError as error:
-                failure = failure_of(error, attempts=item.number)
-        async with self._work(f"{item.delivery_id}|{item.number}", "sender-outcome") as work:
-            if failure is None:
-                await outcomes.accepted(
-                    work, delivery_id=item.delivery_id, number=item.number, message_id=message_id
-                )  # fmt: skip
-            else:
-                await outcomes.failed(work, delivery_id=item.delivery_id, number=item.number, failure=failure)
+    def _store(self) -> None:
+        if self._answers and self._storing is None:
+            self._storing = asyncio.create_task(self._store_all())
 
-    def _work(self, name: str, type_: str) -> Any:
-        cause = Cause(id=name, source="sender", type=type_)
-        actor = Actor(person_id=f"system:{self._database.service}", role="system")
-        return self._database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING)
-
-
-def failure_of(error: WechatError, *, attempts: int) -> Failure:
-    """From the provider's error class to what happens to the row."""
-    reason, reason_class = str(error)[:200], error.error_class.value
-    if error.action is Action.RETRY_SAME_ID:
-        return Failure(reason=reason, reason_class=reason_class, retry_in=wait_before(attempts=attempts))
-    if error.action is Action.RETRY_ONCE_THEN_OPEN_CIRCUIT and attempts < 2:
-        return Failure(reason=reason, reason_class=reason_class, retry_in=timedelta(seconds=30))
-    if error.action in _PAUSES:
-        return Failure(reason=reason, reason_class=reason_class, retry_in=_PAUSES[error.action])
-    unreachable = error.action is Action.NEXT_CHANNEL
-    return Failure(reason=reason, reason_class=reason_class, person_unreachable=unreachable)
-
-
-async def claim(work: UnitOfWork, *, limit: int) -> list[Claimed]:
-    """Due messages, urgent first, whose predecessor is out; each leased to the caller with its attempt's number."""
-    d, before = delivery.c, delivery.alias("before")
-    predecessor_open = exists().where(
-        before.c.delivery_id == d.after_delivery_id, before.c.state.in_(("pending", "sending"))
-    )
-    due = (
-        select(d.delivery_id)
-        .where(
-            or_(
-                and_(d.state == "pending", d.next_attempt_at <= work.now),
-                and_(d.state == "sending", d.lease_until < work.now),
-            ),
-            ~predecessor_open,
-        )
-        .order_by(d.priority, d.next_attempt_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list((await work.db.execute(due)).scalars())
-    if not ids:
-        return []
-    take = update(delivery).where(d.delivery_id.in_(ids))
-    take = take.values(state="sending", attempts=d.attempts + 1, lease_until=work.now + LEASE)
-    rows = (await work.db.execute(take.returning(delivery))).all()
-    return [await _claimed(work, row) for row in rows]
-
-
-async def _claimed(work: UnitOfWork, row: Any) -> Claimed:
-    accounts = [p.account_id for p in await outcomes.places_of(work, row.delivery_id)]
-    return Claimed(
-        delivery_id=row.delivery_id, number=row.attempts, openid=await openid_of(work, person_id=row.person_id),
-        template_id=templates()[row.event_class].template_id,
-        fields=wechat_fields(row.event_class, language=row.language, facts=row.facts, account_ids=accounts),
-    )  # fmt: skip
-
-
-@asynccontextmanager
-async def sending(runtime: Runtime) -> AsyncIterator[None]:
-    """The sender beside the service, from its start to its end."""
-    async with _http_sender(notify_settings()) as wechat:
-        sender = Sender(database=runtime.database, wechat=wechat)
-        task = asyncio.create_task(sender.run(), name="notify-sender")
-        task.add_done_callback(lambda t: _ended(runtime, sender, t))
+    async def _store_all(self) -> None:
+        """What comes in while one batch is written makes up the next; an answer is never dropped."""
+        pause = 0.1
         try:
-            yield
+            while self._answers:
+                batch = self._answers[:LARGEST_CLAIM]
+                try:
+                    await self._store_batch(batch)
+                    del self._answers[: len(batch)]
+                    self.answered += len(batch)
+                    pause = 0.1
+                except Exception as error:
+                    if not is_transient(error):
+                        log.exception("answers not stored; their messages come back when their leases end")
+                        del self._answers[: len(batch)]
+                        continue
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 5)
         finally:
-            sender.running = False
-            await asyncio.wait([task], timeout=CALL_SECONDS + 2)
-            task.cancel()
+            self._storing = None
+
+    async def _store_batch(self, batch: Sequence[tuple[Channel, Claimed, Answer]]) -> None:
+        providers = {provider.name: provider for provider, _, _ in batch}
+        for name, provider in providers.items():
+            own = [(c, a) for p, c, a in batch if p.name == name]
+            first = own[0][1]
+            cause = f"answers|{name}|{first.delivery_id}|{first.number}"
+            async with transaction(self._database, cause, "sender-answers") as work:
+                await record(
+                    work, provider=name, dedupe=provider.dedupe, answers=[a for _, a in own],
+                    classes={c.message.delivery_id: c.template_id for c, _ in own},
+                )  # fmt: skip
+        faults.point("send-stored")
 
 
-def _ended(runtime: Runtime, sender: Sender, task: asyncio.Task[None]) -> None:
-    if sender.running:
-        runtime.failed = f"{task.get_name()}: ended"
+class Sender:
+    """All channels, and the upkeep of what waits: held messages, receipts that do not come."""
 
+    def __init__(self, *, database: Database, channels: Channels, limits: Limits | None = None) -> None:
+        self._database = database
+        known = shipped_limits() if limits is None else limits
+        self.loops = {
+            channel: ChannelLoop(database=database, channel=channel, providers=providers, limits=known)
+            for channel, providers in channels.items()
+        }
+        self.running = True
 
-@asynccontextmanager
-async def _http_sender(settings: NotifySettings) -> AsyncIterator[TemplateSender | None]:
-    if not settings.wechat_base_url:
-        log.warning("KEYLINE_WECHAT_BASE_URL is not set: messages go to the inbox")
-        yield None
-        return
-    account = Account(app_id=settings.wechat_app_id, app_secret=settings.wechat_secret())
-    limits = TransportLimits(max_connections=AT_ONCE, total_timeout_s=CALL_SECONDS / 2)
-    transport = Transport(base_url=settings.wechat_base_url, limits=limits)
-    async with WechatClient(account=account, tokens=InMemoryTokenStore(), transport=transport) as client:
-        yield WechatTemplateSender(client=client)
+    async def run(self) -> None:
+        tasks = [asyncio.create_task(loop.run(), name=f"sender-{name}") for name, loop in self.loops.items()]
+        last_upkeep = 0.0
+        while self.running:
+            try:
+                for channel in await self._due():
+                    if channel in self.loops:
+                        self.loops[channel].wake.set()
+                if time.monotonic() - last_upkeep >= 1:
+                    last_upkeep = time.monotonic()
+                    await self.keep_up()
+            except Exception as error:
+                log.log(logging.WARNING if is_transient(error) else logging.ERROR, "sender", exc_info=error)
+            if any(task.done() for task in tasks):
+                raise RuntimeError("a channel's loop ended")
+            await asyncio.sleep(POLL_S)
+        for loop in self.loops.values():
+            loop.running = False
+            loop.wake.set()
+        await asyncio.wait(tasks, timeout=CALL_SECONDS + 1)
+
+    async def turn(self) -> int:
+        """One claim on every channel; how many messages started."""
+        return sum([len((await loop.turn()).messages) for loop in self.loops.values()])
+
+    async def drain(self) -> None:
+        for loop in self.loops.values():
+            await loop.drain()
+
+    async def keep_up(self) -> int:
+        """How many messages moved on by time alone."""
+        moved = 0
+        for name, step in upkeep.STEPS.items():
+            async with transaction(self._database, f"upkeep|{name}", "sender-upkeep") as work:
+                moved += await step(work)
+        return moved
+
+    async def _due(self) -> list[str]:
+        """A look without locks, one for all channels."""
+        d = delivery.c
+        query = select(d.channel).where(
+            d.state.in_(("pending", "sending")), d.next_attempt_at <= self._database.clock.now()
+        )
+        async with self._database.engine("worker").connect() as connection:
+            return list((await connection.execute(query.distinct())).scalars())

@@ -1,27 +1,49 @@
-"""The port to WeChat for sending template messages, and its adapter over the Official Account's client."""
+"""WeChat template messages as a channel, over the Official Account's client."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from datetime import timedelta
 
+from services.notify.adapters.port import Accepted, ChannelError, Outgoing
 from services.notify.adapters.wechat.client import WechatClient
+from services.notify.adapters.wechat.errors import Action, ErrorClass, WechatError
 from services.notify.adapters.wechat.messages import TemplateMessage
+from services.notify.rules.retries import FailureKind
+
+_KINDS = {
+    ErrorClass.TRANSIENT: FailureKind.TRANSIENT,
+    ErrorClass.RECIPIENT_FREQUENCY: FailureKind.FREQUENCY,
+    ErrorClass.RECIPIENT: FailureKind.RECIPIENT,
+    ErrorClass.WINDOW: FailureKind.WINDOW,
+    ErrorClass.CONTENT: FailureKind.CONTENT,
+}
+_QUOTAS = {Action.PAUSE_MINUTE: FailureKind.MINUTE_QUOTA, Action.PAUSE_TO_MIDNIGHT: FailureKind.DAY_QUOTA}
+_OF_TEMPLATE = frozenset({40036, 40037, 40013})
+"""Configuration errors of one template (40013 also for its mini program); the others concern the whole account."""
 
 
-class TemplateSender(Protocol):
-    async def send_template(
-        self, *, openid: str, template_id: str, fields: Mapping[str, str], client_msg_id: str
-    ) -> str | None:
-        """The provider's message id; None when it had accepted this `client_msg_id` before. Raises `WechatError`."""
-        ...
+class WechatChannel:
+    name = "wechat"
+    dedupe = timedelta(minutes=8)
+    """Of the ten minutes that WeChat keeps a client_msg_id: two are left for its clock and the way there."""
 
-
-class WechatTemplateSender:
     def __init__(self, *, client: WechatClient) -> None:
         self._client = client
 
-    async def send_template(
-        self, *, openid: str, template_id: str, fields: Mapping[str, str], client_msg_id: str
-    ) -> str | None:
-        message = TemplateMessage(openid=openid, template_id=template_id, values=fields, client_msg_id=client_msg_id)
-        accepted = await self._client.send_template(message=message)
-        return None if accepted.msgid is None else str(accepted.msgid)
+    async def send(self, message: Outgoing) -> Accepted:
+        template = TemplateMessage(
+            openid=message.address, template_id=message.template_id, values=message.fields,
+            client_msg_id=message.message_id, url=message.link,
+        )  # fmt: skip
+        try:
+            accepted = await self._client.send_template(message=template)
+        except WechatError as error:
+            raise channel_error(error) from error
+        return Accepted(reference=None if accepted.msgid is None else str(accepted.msgid))
+
+
+def channel_error(error: WechatError) -> ChannelError:
+    kind = _QUOTAS.get(error.action) or _KINDS.get(error.error_class)
+    if kind is None:
+        flaps = error.action is Action.RETRY_ONCE_THEN_OPEN_CIRCUIT
+        kind = FailureKind.FLAPPING if flaps else FailureKind.CONFIGURATION
+    of_account = getattr(error, "errcode", None) not in _OF_TEMPLATE
+    return ChannelError(str(error), kind=kind, ambiguous=error.ambiguous, account_wide=of_account)

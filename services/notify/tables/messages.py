@@ -2,17 +2,22 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     SmallInteger,
     String,
     Table,
+    Time,
     UniqueConstraint,
     Uuid,
+    text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.notify.tables.base import MOMENT, metadata
 
@@ -36,24 +41,49 @@ delivery = Table(
     Column("facts", JSONB, nullable=False),
     Column("language", String(2), nullable=False),
     Column("priority", SmallInteger, nullable=False),
-    Column("state", String(12), nullable=False),  # pending, sending, accepted, delivered, failed, suppressed
+    # held, pending, sending, accepted, unknown (may be out), merged (into a digest); ends: delivered, acknowledged,
+    # failed (reason), suppressed (reason is the rule)
+    Column("state", String(12), nullable=False),
     Column("reason", String(200)),
+    Column("provider", String(16)),
+    # From the policy in force when it was planned: what follows needs no second look at it.
+    Column("ladder", ARRAY(String(10)), nullable=False, server_default=text("'{}'")),  # the channels after this one
+    Column("mandatory", Boolean, nullable=False, server_default=text("false")),
+    Column("fallback_seconds", Integer),
+    Column("ack", Boolean, nullable=False, server_default=text("false")),  # a receipt does not stop the fallback
+    Column("digest", String(32)),
+    Column("told_of", String(40)),  # only for who was told of that class on the same subject
     Column("after_delivery_id", Uuid),
+    Column("fallback_of", Uuid),
+    Column("digest_id", Uuid),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("next_attempt_at", MOMENT, nullable=False),
-    Column("lease_until", MOMENT),
+    Column("next_attempt_at", MOMENT, nullable=False),  # while sending: the end of the lease
+    Column("doubtful_since", MOMENT),  # an attempt ended without a known result
+    Column("fallback_at", MOMENT),  # without receipt or acknowledgement the next channel starts then
+    Column("confirm_by", MOMENT),  # without receipt it counts as failed then
     Column("give_up_at", MOMENT, nullable=False),
     Column("provider_message_id", String(64), index=True),
     Column("event_at", MOMENT, nullable=False),
     Column("created_at", MOMENT, nullable=False),
     Column("accepted_at", MOMENT),
+    Column("delivered_at", MOMENT),
+    Column("opened_at", MOMENT),
+    Column("acknowledged_at", MOMENT),
     Column("ended_at", MOMENT),
+    Column("created_xid", BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint")),
+    Column("seq", BigInteger, Identity(), nullable=False),
     UniqueConstraint("happening", "person_id", "channel"),
 )  # fmt: skip
+_d = delivery.c
 Index(
-    "ix_delivery_due", delivery.c.priority, delivery.c.next_attempt_at,
-    postgresql_where=delivery.c.state.in_(("pending", "sending")),
+    "ix_delivery_due", _d.channel, _d.priority, _d.next_attempt_at,
+    postgresql_where=_d.state.in_(("pending", "sending")),
 )  # fmt: skip
+Index("ix_delivery_held", _d.next_attempt_at, postgresql_where=_d.state == "held")
+Index("ix_delivery_fallback", _d.fallback_at, postgresql_where=_d.fallback_at.is_not(None))
+Index("ix_delivery_confirm", _d.confirm_by, postgresql_where=_d.confirm_by.is_not(None))
+Index("ix_delivery_digest", _d.digest_id, postgresql_where=_d.digest_id.is_not(None))
+Index("ix_delivery_stream", _d.person_id, _d.created_xid, _d.seq)
 delivery_account = Table(
     "delivery_account", metadata,
     Column("delivery_id", ForeignKey(delivery.c.delivery_id, ondelete="CASCADE"), primary_key=True),
@@ -64,8 +94,10 @@ attempt = Table(
     "attempt", metadata,
     Column("delivery_id", ForeignKey(delivery.c.delivery_id, ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("outcome", String(20), nullable=False),
+    Column("provider", String(16), nullable=False),
+    Column("outcome", String(20), nullable=False),  # accepted, failed, ambiguous, lost (its sender died)
     Column("reason", String(200)),
+    Column("milliseconds", Integer),
     Column("at", MOMENT, nullable=False),
 )  # fmt: skip
 early_receipt = Table(
@@ -73,4 +105,36 @@ early_receipt = Table(
     Column("provider_message_id", String(64), primary_key=True),
     Column("status", String(100), nullable=False),
     Column("received_at", MOMENT, nullable=False),
+)  # fmt: skip
+token_bucket = Table(
+    "token_bucket", metadata,  # limits that all replicas share
+    Column("name", String(200), primary_key=True),
+    Column("tokens", Double, nullable=False),
+    Column("refilled_at", MOMENT, nullable=False),
+)  # fmt: skip
+circuit = Table(
+    "circuit", metadata,
+    Column("provider", String(16), primary_key=True),
+    Column("template_id", String(64), primary_key=True),  # empty: the provider as a whole
+    Column("open", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("reason", String(200)),
+    Column("opened_at", MOMENT),
+    Column("probe_at", MOMENT),
+    Column("times_opened", Integer, nullable=False, server_default="0"),
+)  # fmt: skip
+preference = Table(
+    "preference", metadata,  # what a person does not want, by class and channel; * for all
+    Column("person_id", String(64), primary_key=True),
+    Column("event_class", String(40), primary_key=True),
+    Column("channel", String(10), primary_key=True),
+    Column("wanted", Boolean, nullable=False),
+    Column("changed_at", MOMENT, nullable=False),
+)  # fmt: skip
+quiet_hours = Table(
+    "quiet_hours", metadata,
+    Column("person_id", String(64), primary_key=True),
+    Column("zone", String(64), nullable=False),
+    Column("begins", Time, nullable=False),
+    Column("ends", Time, nullable=False),
 )  # fmt: skip

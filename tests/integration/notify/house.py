@@ -33,7 +33,7 @@ from services.notify.adapters.wechat.crypto import push_signature
 from services.notify.adapters.wechat.tokens import InMemoryTokenStore
 from services.notify.adapters.wechat.transport import Transport
 from services.notify.delivery.sender import Sender
-from services.notify.delivery.wechat import WechatTemplateSender
+from services.notify.delivery.wechat import WechatChannel
 from services.notify.manifest import SERVICE
 
 PASSWORD, AUDIENCE = "only-for-tests", "keyline-tests"
@@ -210,7 +210,7 @@ async def open_house(postgres: PostgresServer, folder: Path) -> AsyncIterator[No
             transport=Transport(base_url=wechat.url),
         )  # fmt: skip
         async with client:
-            sender = Sender(database=database, wechat=WechatTemplateSender(client=client))
+            sender = Sender(database=database, channels={"wechat": [WechatChannel(client=client)]})
             try:
                 yield NotifyHouse(
                     settings=settings,

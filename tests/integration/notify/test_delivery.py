@@ -155,9 +155,12 @@ async def test_who_blocked_us_finds_the_message_in_the_inbox_and_the_failure_is_
 
 async def test_a_message_whose_sender_died_is_taken_up_when_its_lease_ends(house: NotifyHouse) -> None:
     await house.hear(profile("C-1", "A-1"), person("P-1", "C-1", openid="openid-1"), fault(part(1, 1, ("C-1", "A-1"))))
-    await house.rows("UPDATE notify.delivery SET state = 'sending', attempts = 1, lease_until = now() + interval '9 s'")
+    await house.rows(
+        "UPDATE notify.delivery SET state = 'sending', attempts = 1, provider = 'wechat',"
+        " next_attempt_at = now() + interval '9 s'"
+    )
     assert await house.send_due() == 0
-    await house.rows("UPDATE notify.delivery SET lease_until = now() - interval '1 s'")
+    await house.rows("UPDATE notify.delivery SET next_attempt_at = now() - interval '1 s'")
     assert await house.send_due() == 1
     assert len(house.wechat.sent) == 1
 

@@ -1,0 +1,59 @@
+"""From a row to what a channel is given: address, template fields, full text, link."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+
+from services.kernel.work import UnitOfWork
+from services.notify.adapters.port import Outgoing
+from services.notify.adapters.wechat.messages import client_msg_id
+from services.notify.delivery.endpoints import endpoint_addresses
+from services.notify.delivery.links import link_to
+from services.notify.delivery.rows import CONTACT_OF_CHANNEL, Row
+from services.notify.directory.vault import vault
+from services.notify.policy.planning import Place
+from services.notify.tables import contact, person
+from services.notify.templates.texts import templates, title_and_body, wechat_fields
+
+
+def template_of(event_class: str) -> str:
+    return templates()[event_class].template_id
+
+
+def classes_of(template_ids: frozenset[str]) -> list[str]:
+    """The event classes that would use one of these templates."""
+    return sorted(name for name, template in templates().items() if template.template_id in template_ids)
+
+
+async def addresses(work: UnitOfWork, *, channel: str, people: Sequence[str]) -> dict[str, str]:
+    """Person -> usable address on the channel, in the clear for the length of the sending."""
+    if channel == "webhook":
+        return await endpoint_addresses(work, people=people)
+    kind = CONTACT_OF_CHANNEL[channel]
+    query = (
+        select(person.c.person_id, person.c.wrapped_key, contact.c.value_cipher)
+        .join_from(person, contact)
+        .where(person.c.person_id.in_(people), contact.c.kind == kind, contact.c.unusable_because.is_(None))
+    )
+    return {
+        row.person_id: vault().unwrap(row.wrapped_key, person_id=row.person_id).open(row.value_cipher, field=kind)
+        for row in await work.db.execute(query)
+    }
+
+
+def outgoing(
+    work: UnitOfWork, row: Row, *, address: str, places: Mapping[UUID, tuple[Place, ...]], link_key: bytes
+) -> Outgoing:
+    accounts = [p.account_id for p in places.get(row["delivery_id"], ())]
+    facts, language, event_class = row["facts"], row["language"], row["event_class"]
+    title, body = title_and_body(event_class, language=language, facts=facts, account_ids=accounts)
+    fields = {}
+    if row["channel"] in ("wechat", "sms"):
+        fields = wechat_fields(event_class, language=language, facts=facts, account_ids=accounts)
+    return Outgoing(
+        delivery_id=row["delivery_id"], message_id=client_msg_id(delivery_id=row["delivery_id"]), address=address,
+        template_id=template_of(event_class), fields=fields, title=title, body=body, event_class=event_class,
+        sent_at=work.now, link=link_to(row["delivery_id"], key=link_key, now=work.now), language=language,
+        subject_id=row["subject_id"], account_ids=tuple(accounts), facts=facts,
+    )  # fmt: skip
