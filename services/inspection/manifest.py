@@ -17,7 +17,7 @@ from services.contracts.inspection import (
 from services.contracts.metering import EquipmentReadingRecorded
 from services.contracts.notify import MessageDelivered
 from services.contracts.portrait import CustomerProfileChanged
-from services.inspection import api, events_in, jobs, tables
+from services.inspection import api, events_in, jobs, metrics, tables
 from services.kernel.auth.directory import directory_consumes
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
@@ -60,5 +60,6 @@ SERVICE = Service(
     metadata=tables.metadata,
     owned=tables.OWNED,
     jobs=(Job(name="hazards-overdue", every=timedelta(minutes=1), run=jobs.say_overdue),),
+    observe=metrics.observe,
     routers=(api.router, door_router(service="inspection", events=_RELAYS)),
 )

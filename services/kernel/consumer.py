@@ -147,6 +147,13 @@ class Loop:
         self.last_turn = time.monotonic()
         self.running = True
         self._held: list[Record] = []
+        self._in_hand_ms = 0
+        self._stopped_ms: dict[tuple[str, int], int] = {}
+
+    @property
+    def oldest_in_hand_ms(self) -> int:
+        """When the oldest record not done yet was written, of those this loop holds or stopped at; 0 for none."""
+        return min((ms for ms in (self._in_hand_ms, *self._stopped_ms.values()) if ms > 0), default=0)
 
     @property
     def label(self) -> str:
@@ -160,7 +167,9 @@ class Loop:
                 batch = self._held or await self._poll()
                 self._held = []
                 if batch:
+                    self._in_hand_ms = min(record.timestamp_ms for record in batch)
                     await self.handle(batch)
+                    self._in_hand_ms = 0
         finally:
             await self.consumer.stop()
 
@@ -175,7 +184,6 @@ class Loop:
 
     def _turned(self) -> None:
         self.last_turn = time.monotonic()
-        metrics.POLL_AGE.labels(self.label, self.name).set_function(lambda: time.monotonic() - self.last_turn)
 
     async def handle(self, batch: list[Record]) -> None:
         raise NotImplementedError
@@ -208,14 +216,13 @@ class Loop:
         type_ = record.headers.get("ce_type", "")
         label = type_ if type_ in known else "other"
         metrics.EVENTS_HANDLED.labels(self.label, record.topic, label, outcome).inc()
-        if record.timestamp_ms > 0:
-            metrics.OLDEST_EVENT_AGE.labels(self.label).set(max(0.0, time.time() - record.timestamp_ms / 1000))
         if self.breaker.note(record, poisonous=outcome == "dead-lettered"):
             self.stop_partition(record)
 
     def stop_partition(self, record: Record) -> None:
         log.error("too much poison: partition stopped", extra={"topic": record.topic, "partition": record.partition})
         self.stopped_partitions.add((record.topic, record.partition))
+        self._stopped_ms[record.topic, record.partition] = record.timestamp_ms
         self.consumer.stop_partition(topic=record.topic, partition=record.partition)
         metrics.BREAKER_OPEN.labels(self.label, record.topic).set(1)
 

@@ -94,6 +94,8 @@ class Service:
     jobs: tuple[Job, ...] = ()
     migrations: str = ""
     """Folder of the alembic revisions; empty means `services/<name>/migrations`."""
+    observe: Callable[..., Awaitable[None]] | None = None
+    """Sets the service's own gauges: `async def f(connection, *, now)`, every two seconds, as the worker."""
     start: Callable[..., Any] | None = None
     """Optional async context manager `(context) -> ...` for long-lived helpers such as senders."""
 

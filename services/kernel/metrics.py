@@ -1,4 +1,4 @@
-"""Technical metrics of every service. Labels are bounded sets only: service, topic, event, outcome, name of a job."""
+"""Technical metrics of every service. Labels are bounded sets only, never an id (tests/deploy names them)."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -15,10 +15,15 @@ HANDLER_SECONDS = Histogram(
 )
 RETRIES = Counter("keyline_retries_total", "Attempts repeated because a dependency was away.", ["service", "what"])
 CONSUMER_LAG = Gauge("keyline_consumer_lag_records", "Records not consumed yet.", ["service", "topic"])
-OLDEST_EVENT_AGE = Gauge("keyline_oldest_unprocessed_event_seconds", "Age of the record now worked on.", ["service"])
+OLDEST_EVENT_AGE = Gauge(
+    "keyline_oldest_unprocessed_event_seconds", "Age of the oldest record not done yet; 0 without lag.", ["service"]
+)
 POLL_AGE = Gauge("keyline_poll_loop_age_seconds", "Seconds since the poll loop last turned.", ["service", "loop"])
 BREAKER_OPEN = Gauge(
     "keyline_breaker_open", "1 while a partition is stopped for too much poison.", ["service", "topic"]
+)
+DEPENDENCY_UP = Gauge(
+    "keyline_dependency_up", "1 while the database or the broker answers the observer.", ["service", "what"]
 )
 OUTBOX_DEPTH = Gauge("keyline_outbox_depth", "Rows not published yet.", ["service"])
 OUTBOX_AGE = Gauge("keyline_outbox_oldest_seconds", "Age of the oldest row not published yet.", ["service"])

@@ -1,10 +1,16 @@
-"""Brings one schema to its newest revision: alembic per service, then rights, policies and partitions."""
+"""Brings one schema to its newest revision: alembic per service, then rights, policies and partitions.
 
+`python -m services.kernel.migrate roles --administrator NAME SERVICE...` makes schemas and logins before that, with the
+passwords of the secret files (the administrator's is `postgres_superuser`).
+"""
+
+import argparse
 import asyncio
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import asyncpg
 from alembic import command
@@ -128,3 +134,27 @@ async def migrate_all(services: Sequence[Service], *, settings: KernelSettings) 
 
 def run(services: Sequence[Service], *, settings: KernelSettings) -> None:
     asyncio.run(migrate_all(services, settings=settings))
+
+
+async def ensure_all_roles(*, administrator: str, services: Sequence[str], settings: KernelSettings) -> None:
+    """Schemas and logins of all `services`. Raises `MissingSecret` naming the file that has to be mounted."""
+    password = quote(settings.password_of("postgres_superuser"), safe="")
+    place = f"{settings.database_host}:{settings.database_port}/{settings.database_name}"
+    for service in services:
+        passwords = {login: settings.password_of(login) for login in (f"{service}_{role}" for role in ROLES)}
+        dsn = f"postgresql://{administrator}:{password}@{place}"
+        await ensure_roles(admin_dsn=dsn, service=service, passwords=passwords)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m services.kernel.migrate")
+    roles = parser.add_subparsers(dest="command", required=True).add_parser("roles", help="schemas and logins")
+    roles.add_argument("--administrator", required=True)
+    roles.add_argument("services", nargs="+")
+    given = parser.parse_args()
+    settings = KernelSettings()
+    asyncio.run(ensure_all_roles(administrator=given.administrator, services=given.services, settings=settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -24,6 +24,8 @@ _POLL_S = 0.1
 class Relay:
     """Owns the shards whose advisory locks its session holds; another replica takes over when the session dies."""
 
+    name = "relay"
+
     def __init__(self, *, database: Database, producer: Producer, dsn: str) -> None:
         self._database = database
         self._producer = producer

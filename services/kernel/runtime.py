@@ -11,15 +11,14 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import ColumnElement, extract, func, select, text, true
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
-from services.kernel import metrics
 from services.kernel.broker import Consumer, Producer, ensure_topics, existing_topics
 from services.kernel.consumer import Applier, BulkLoop, Loop, Releaser, single_loop
 from services.kernel.errors import is_transient
 from services.kernel.jobs import JobRunner
 from services.kernel.manifest import Job, Service
+from services.kernel.observe import Observer
 from services.kernel.relay import Relay
 from services.kernel.retention import seal_audit, sweep
 from services.kernel.settings import KernelSettings
@@ -67,7 +66,8 @@ class Runtime:
                     await stack.enter_async_context(self.service.start(self))
             if self.consumes:
                 self._start_consumers()
-            self._spawn(self._observe(), "observe")
+            if self.consumes or self.works:
+                self._observe()
             _Watchdog(self).start()
             yield
 
@@ -113,6 +113,10 @@ class Runtime:
         for loop in self.loops:
             self._spawn(loop.run(), loop.name)
         self._spawn(self.releaser.run(), "releaser")
+
+    def _observe(self) -> None:
+        observer = Observer(service=self.service, database=self.database, loops=self.loops, relay=self.relay)
+        self._spawn(observer.run(), "observe")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=f"{self.service.name}-{name}")
@@ -171,39 +175,6 @@ class Runtime:
                 log.exception("readiness")
             return f"database: {type(error).__name__}"
         return None
-
-    async def _observe(self) -> None:
-        """Gauges that only the database and the broker know, every two seconds."""
-        while True:
-            try:
-                await self._observe_once()
-            except Exception as error:
-                log.warning("cannot observe: %s", type(error).__name__)
-            await asyncio.sleep(2)
-
-    async def _observe_once(self) -> None:
-        name, t = self.service.name, self.database.tables
-        async with self.database.engine("worker").connect() as connection:
-            depth, age = await _count_and_age(connection, t.outbox.c.created_at, t.outbox.c.published_at.is_(None))
-            metrics.OUTBOX_DEPTH.labels(name).set(depth)
-            metrics.OUTBOX_AGE.labels(name).set(age)
-            depth, age = await _count_and_age(connection, t.waiting.c.waiting_since, true())
-            metrics.WAITING.labels(name).set(depth)
-            metrics.WAITING_AGE.labels(name).set(age)
-            depth, _ = await _count_and_age(connection, t.dead_letter.c.created_at, t.dead_letter.c.status == "open")
-            metrics.DEAD_LETTERS.labels(name).set(depth)
-        for loop in self.loops:
-            for topic, lag in (await loop.consumer.lag()).items():
-                metrics.CONSUMER_LAG.labels(name, topic).set(lag)
-
-
-async def _count_and_age(
-    connection: AsyncConnection, since: ColumnElement[Any], where: ColumnElement[bool]
-) -> tuple[int, float]:
-    """How many rows, and the age of the oldest in seconds."""
-    age = func.coalesce(extract("epoch", func.clock_timestamp() - func.min(since)), 0)
-    count, oldest = (await connection.execute(select(func.count(), age).where(where))).one()
-    return int(count), float(oldest)
 
 
 async def _finish(tasks: list[asyncio.Task[None]], *, seconds: float) -> None:

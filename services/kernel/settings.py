@@ -63,10 +63,10 @@ class KernelSettings(BaseSettings):
         Raises `MissingSecret` naming the file that has to be mounted.
         """
         login = f"{service}_{role}"
-        password = quote(self._password(login), safe="")
+        password = quote(self.password_of(login), safe="")
         return f"postgresql+asyncpg://{login}:{password}@{self.database_host}:{self.database_port}/{self.database_name}"
 
-    def _password(self, login: str) -> str:
+    def password_of(self, login: str) -> str:
         if self.secrets_dir is not None:
             file = self.secrets_dir / login
             if not file.is_file():

@@ -69,10 +69,10 @@ async def _receipt(database: Database, callback: Callback) -> None:
 
 def _security() -> CallbackSecurity:
     settings = notify_settings()
-    aes_key = settings.wechat_encoding_aes_key
+    aes_key = settings.wechat_encoding_key()
     envelope = None
     if aes_key is not None:
-        key = EnvelopeKey.parse(encoding_aes_key=aes_key.get_secret_value())
+        key = EnvelopeKey.parse(encoding_aes_key=aes_key)
         envelope = Envelope(app_id=settings.wechat_app_id, key=key)
     return CallbackSecurity(
         token=settings.wechat_callback_secret(),

@@ -47,6 +47,13 @@ class NotifySettings(BaseSettings):
     def wechat_secret(self) -> str:
         return self.secret("notify_wechat_app_secret", self.wechat_app_secret)
 
+    def wechat_encoding_key(self) -> str | None:
+        """None where the account's messages come in the clear."""
+        file = self.secrets_dir / "notify_wechat_encoding_aes_key" if self.secrets_dir else None
+        if self.wechat_encoding_aes_key is None and (file is None or not file.is_file()):
+            return None
+        return self.secret("notify_wechat_encoding_aes_key", self.wechat_encoding_aes_key)
+
     def wechat_callback_secret(self) -> str:
         return self.secret("notify_wechat_callback_token", self.wechat_callback_token)
 

@@ -16,7 +16,7 @@ from services.kernel.auth.directory import directory_consumes
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Job, Service
-from services.outage import api, events_in, plans, tables
+from services.outage import api, events_in, metrics, plans, tables
 
 _RELAYED = (
     FeederChanged, FaultDetected, SupplyRestored, FeederLoadRecorded, WeatherReported, LastGaspReceived, PowerRestored,
@@ -54,6 +54,7 @@ SERVICE = Service(
     ),
     metadata=tables.metadata,
     owned=tables.OWNED,
+    observe=metrics.observe,
     routers=(api.router, door_router(service="outage", events=_RELAYED)),
     jobs=(Job(name="publish-planned-outages", every=timedelta(seconds=5), run=plans.publish_accepted),),
 )

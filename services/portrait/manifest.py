@@ -10,7 +10,7 @@ from services.kernel.auth.directory import directory_consumes
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, ConsumesInBulk, Job, Service
-from services.portrait import api, events_in, events_out, jobs, tables
+from services.portrait import api, events_in, events_out, jobs, metrics, tables
 from services.portrait.customers.readings import take_readings
 
 METERING = (metering.IntervalBlockRecorded, metering.RegisterReadingFrozen, metering.MeterChanged)
@@ -66,6 +66,7 @@ SERVICE = Service(
     metadata=tables.metadata,
     owned=tables.OWNED,
     api_hidden=frozenset({"changed_days"}),
+    observe=metrics.observe,
     routers=(api.router, door_router(service="portrait", events=RELAYS)),
     jobs=(
         Job(name="monthly-scores", every=timedelta(milliseconds=500), run=jobs.monthly_scores),
