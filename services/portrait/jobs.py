@@ -6,6 +6,10 @@ from services.kernel.jobs import JobRun
 from services.portrait import tables as t
 from services.portrait.customers.happenings import reassess_all
 from services.portrait.customers.readings import adopt_registers
+from services.portrait.metering.changes import note_days
+from services.portrait.metering.closing import close_chunk, open_closes
+from services.portrait.metering.estimating import estimate_next
+from services.portrait.metering.review import review_changes
 from services.portrait.metering.store import adopt_orphans
 from services.portrait.scoring.runs import CHUNK, finish_run, next_chunk, open_runs, score_chunk
 
@@ -25,10 +29,40 @@ async def monthly_scores(run: JobRun) -> None:
                 await score_chunk(work, run_id=run_id, month=month, customer_ids=customers)
 
 
+async def review_days(run: JobRun) -> None:
+    """Look at what changed, oldest first; days that change again meanwhile are looked at again."""
+    turn = 0
+    while True:
+        async with run.chunk(f"turn-{turn}") as work:
+            looked_at = await review_changes(work)
+        if not looked_at:
+            return
+        turn += 1
+
+
+async def estimate_gaps(run: JobRun) -> None:
+    last: str | None = ""
+    while last is not None:
+        async with run.chunk(f"after-{last}") as work:
+            last = await estimate_next(work, after=last)
+
+
+async def close_months(run: JobRun) -> None:
+    """Compute the months that were closed; a close taken up again goes on behind the last customer done."""
+    async with run.chunk("look") as work:
+        months = await open_closes(work)
+    for month in months:
+        turn, more = 0, True
+        while more:
+            async with run.chunk(f"{month}|{turn}") as work:
+                more = await close_chunk(work, month=month)
+            turn += 1
+
+
 async def adopt_readings(run: JobRun) -> None:
     """Readings stored while their usage point was being announced missed the announcement."""
     async with run.chunk() as work:
-        await adopt_orphans(await work.raw())
+        await note_days(work, days=await adopt_orphans(await work.raw()))
         await adopt_registers(work)
 
 

@@ -12,6 +12,7 @@ from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, ConsumesInBulk, Job, Service
 from services.portrait import api, events_in, events_out, jobs, metrics, tables
 from services.portrait.customers.readings import take_readings
+from services.portrait.metering import api as metering_api
 
 METERING = (metering.IntervalBlockRecorded, metering.RegisterReadingFrozen, metering.MeterChanged)
 MARKETING = (
@@ -67,8 +68,11 @@ SERVICE = Service(
     owned=tables.OWNED,
     api_hidden=frozenset({"changed_days"}),
     observe=metrics.observe,
-    routers=(api.router, door_router(service="portrait", events=RELAYS)),
+    routers=(api.router, metering_api.router, door_router(service="portrait", events=RELAYS)),
     jobs=(
+        Job(name="review-days", every=timedelta(seconds=5), run=jobs.review_days),
+        Job(name="estimate-gaps", every=timedelta(hours=6), run=jobs.estimate_gaps),
+        Job(name="close-months", every=timedelta(seconds=1), run=jobs.close_months),
         Job(name="monthly-scores", every=timedelta(milliseconds=500), run=jobs.monthly_scores),
         Job(name="adopt-readings", every=timedelta(minutes=1), run=jobs.adopt_readings),
         Job(name="refresh-profiles", every=timedelta(hours=6), run=jobs.refresh_profiles),

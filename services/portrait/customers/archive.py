@@ -12,6 +12,7 @@ from services.kernel.auth.grants import set_owner_areas
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
 from services.portrait.customers.reassess import reassess
+from services.portrait.metering.changes import note_days
 from services.portrait.metering.store import hold_usage_point
 
 
@@ -121,7 +122,10 @@ async def _hold_points(work: UnitOfWork, changed: CustomerChanged) -> CustomerCh
         earlier = [(start, min(end or begin, begin), who) for start, end, who in others if start < begin]
         successors = [period for period in others if period[0] > begin]
         mine = (begin, min(later, default=None), changed.customer_id)
-        await hold_usage_point(connection, usage_point_id=point.usage_point_id, periods=[*earlier, mine, *successors])
+        moved = await hold_usage_point(
+            connection, usage_point_id=point.usage_point_id, periods=[*earlier, mine, *successors]
+        )
+        await note_days(work, days=[(point.usage_point_id, day) for day in moved])
         if later:
             handed_on.add(point.usage_point_id)
         else:

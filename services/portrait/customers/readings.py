@@ -1,10 +1,12 @@
 """Takes batches of `metering-readings`: curves to day blocks, registers and meter changes to their tables."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.schema import Table
 
 from services.contracts.metering import IntervalBlockRecorded, MeterChanged, RegisterReadingFrozen
 from services.kernel.broker import Record
@@ -12,17 +14,23 @@ from services.kernel.manifest import Rejected
 from services.kernel.wire import Poison, Window, attributes_of, check_time, decode
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
+from services.portrait.customers.calendar import local_day
+from services.portrait.metering.changes import note_changed, note_days
 from services.portrait.metering.decode import decode_blocks
 from services.portrait.metering.store import store_blocks
 
 WINDOW = Window()
+_READING_RANK = ("revision", "value", "multiplier", "demand_at")
+_BEFORE_ALL: Any = literal_column("'-infinity'::timestamptz")
+_CHANGE_RANK = ("old_meter_id", "old_active_import_kwh", "new_active_import_kwh", "new_multiplier")
 
 
 async def take_readings(batch: Sequence[Record], *, work: UnitOfWork) -> Sequence[Rejected]:
     """Idempotent by construction: every slot and register is won by a total order over what was said of it."""
     curves = [r for r in batch if r.headers.get("ce_type") == IntervalBlockRecorded.TYPE]
     decoded = decode_blocks(curves, now=work.now, window=WINDOW)
-    await store_blocks(await work.raw(), decoded.batch)
+    stored = await store_blocks(await work.raw(), decoded.batch)
+    await note_changed(work, keys=stored.changed)
     registers, changes, rejected = _events(batch, work)
     await _store_registers(work, registers)
     await _store_changes(work, changes)
@@ -55,32 +63,50 @@ def _events(
 
 
 async def _store_registers(work: UnitOfWork, said: Sequence[RegisterReadingFrozen]) -> None:
-    """Of one register at one instant the highest revision counts, of equal ones the higher value."""
-    keys = [c.name for c in t.register_reading.primary_key.columns]
-    best: dict[tuple[Any, ...], RegisterReadingFrozen] = {}
-    for event in sorted(said, key=lambda e: (e.revision, e.value)):
-        best[tuple(getattr(event, k) for k in keys)] = event
-    if not best:
-        return
-    owners = await _owners(work, {e.usage_point_id for e in best.values()})
-    rows = [{**best[key].model_dump(), "customer_id": owners.get(best[key].usage_point_id)} for key in sorted(best)]
-    statement = upsert(t.register_reading).values(rows)
-    known, new = t.register_reading.c, statement.excluded
-    await work.db.execute(
-        statement.on_conflict_do_update(
-            index_elements=keys,
-            set_={n: new[n] for n in ("value", "multiplier", "demand_at", "revision")},
-            where=tuple_(new.revision, new.value) > tuple_(known.revision, known.value),
-        )
-    )
+    """Of one register at one instant the greatest counts in a total order: rules/registers.py reading_rank."""
+    rows = _greatest(t.register_reading, _READING_RANK, [event.model_dump() for event in said])
+    if rows:
+        await _replace_lesser(work, t.register_reading, _READING_RANK, rows)
+        await note_days(work, days=[(row["usage_point_id"], local_day(row["frozen_at"])) for row in rows])
 
 
 async def _store_changes(work: UnitOfWork, said: Sequence[MeterChanged]) -> None:
-    if not said:
-        return
-    owners = await _owners(work, {e.usage_point_id for e in said})
-    rows = [{**e.model_dump(), "customer_id": owners.get(e.usage_point_id)} for e in said]
-    await work.db.execute(upsert(t.meter_change).values(rows).on_conflict_do_nothing())
+    """Of one change (point, instant, new meter) the greatest counts: rules/registers.py change_rank."""
+    rows = _greatest(t.meter_change, _CHANGE_RANK, [event.model_dump() for event in said])
+    if rows:
+        await _replace_lesser(work, t.meter_change, _CHANGE_RANK, rows)
+        await note_days(work, days=[(row["usage_point_id"], local_day(row["changed_at"])) for row in rows])
+
+
+def _greatest(table: Table, rank: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per primary key, in key order: so locks are taken in one order by all."""
+    keys = [column.name for column in table.primary_key.columns]
+    best: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda r: tuple(_comparable(r[name]) for name in rank)):
+        best[tuple(row[key] for key in keys)] = row
+    return [best[key] for key in sorted(best)]
+
+
+def _comparable(value: Any) -> Any:
+    return datetime.min.replace(tzinfo=UTC) if value is None else value
+
+
+async def _replace_lesser(work: UnitOfWork, table: Table, rank: Sequence[str], rows: list[dict[str, Any]]) -> None:
+    keys = [column.name for column in table.primary_key.columns]
+    owners = await _owners(work, {row["usage_point_id"] for row in rows})
+    statement = upsert(table).values([{**row, "customer_id": owners.get(row["usage_point_id"])} for row in rows])
+    told = [name for name in rows[0] if name not in keys]
+
+    def order(source: Any) -> Any:
+        return tuple_(*[func.coalesce(source[n], _BEFORE_ALL) if n == "demand_at" else source[n] for n in rank])
+
+    await work.db.execute(
+        statement.on_conflict_do_update(
+            index_elements=keys,
+            set_={name: statement.excluded[name] for name in told},
+            where=order(statement.excluded) > order(table.c),
+        )
+    )
 
 
 async def _owners(work: UnitOfWork, usage_point_ids: set[str]) -> dict[str, str]:

@@ -123,24 +123,25 @@ async def ensure_partitions(connection: Connection, days: Iterable[date]) -> Non
 
 async def hold_usage_point(
     connection: Connection, *, usage_point_id: str, periods: Sequence[tuple[date, date | None, str]]
-) -> None:
+) -> list[date]:
     """Replace who held a usage point when: (from day, first day no longer held or None, customer), not overlapping.
 
-    Blocks stored earlier, also before the usage point was known, move to their customer.
+    Blocks stored earlier, also before the usage point was known, move to their customer. Returns their days.
     """
     holder = f"{SCHEMA}.usage_point_holder"
     await connection.execute(f"DELETE FROM {holder} WHERE usage_point_id = $1", usage_point_id)
     rows = [(usage_point_id, *period) for period in sorted(periods, key=lambda p: p[0])]
     await connection.executemany(f"INSERT INTO {holder} VALUES ($1, $2, $3, $4)", rows)
-    await connection.execute(
+    moved = await connection.fetch(
         f"UPDATE {SCHEMA}.interval_block i SET customer_id = {_HOLDER}"
-        f" WHERE usage_point_id = $1 AND customer_id IS DISTINCT FROM {_HOLDER}",
+        f" WHERE usage_point_id = $1 AND customer_id IS DISTINCT FROM {_HOLDER} RETURNING day",
         usage_point_id,
     )
+    return sorted({row["day"] for row in moved})
 
 
-async def adopt_orphans(connection: Connection) -> int:
+async def adopt_orphans(connection: Connection) -> list[tuple[str, date]]:
     """Give blocks without a customer to the holder of their day; for a job, since a block stored while its usage
-    point was being announced by another transaction missed the announcement. Returns how many moved."""
-    done = await connection.execute(f"{_ADOPT} AND b.customer_id IS NULL")
-    return int(done.rsplit(" ", 1)[-1])
+    point was being announced by another transaction missed the announcement. Returns the points and days moved."""
+    moved = await connection.fetch(f"{_ADOPT} AND b.customer_id IS NULL RETURNING b.usage_point_id, b.day")
+    return sorted({(row["usage_point_id"], row["day"]) for row in moved})

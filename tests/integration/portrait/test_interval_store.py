@@ -183,7 +183,7 @@ async def test_blocks_stored_before_the_usage_point_was_known_are_adopted_by_the
 async def test_orphans_that_missed_the_announcement_are_adopted_later(worker: Connection) -> None:
     await stored(worker, [("UP-0", DAY, 1, 5, 1)])
     await worker.execute("INSERT INTO portrait.usage_point_holder VALUES ('UP-0', '2020-01-01', NULL, 'C-1')")
-    assert await adopt_orphans(worker) == 1
+    assert await adopt_orphans(worker) == [("UP-0", DAY)]
     assert await worker.fetchval("SELECT customer_id FROM portrait.interval_block") == "C-1"
 
 
