@@ -24,6 +24,7 @@ class ChannelSettings(BaseSettings):
     sms_tencent_app_id: str = ""
     sms_tencent_region: str = "ap-guangzhou"
     sms_sign_name: str = Field(default="", description="短信签名, as approved by the provider")
+    sms_template_codes: dict[str, str] = Field(default={}, description="our template id -> the provider's, as JSON")
     sms_gateway_url: str = Field(default="", description="the company's own gateway; used after the providers above")
     sms_gateway_key_id: str = "keyline"
     sms_gateway_secret: SecretStr | None = None

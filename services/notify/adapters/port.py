@@ -13,7 +13,10 @@ NO_MEMORY = timedelta(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One message ready to go. `message_id` is the same for every attempt; `fields` are those of the template."""
+    """One message ready to go: the same for every attempt but for `sent_at`; `fields` are those of the template.
+
+    `unsubscribe` is an address for one click, None where the class is mandatory.
+    """
 
     delivery_id: UUID
     message_id: str
@@ -23,8 +26,10 @@ class Outgoing:
     title: str
     body: str
     event_class: str
+    created_at: datetime
     sent_at: datetime
     link: str | None = None
+    unsubscribe: str | None = None
     language: str = "zh"
     subject_id: str = ""
     account_ids: tuple[str, ...] = ()
@@ -56,6 +61,8 @@ class Channel(Protocol):
 
     name: str
     dedupe: timedelta
+    shared: bool
+    """Whether one provider stands behind all addresses, so that its failures say something of the others."""
 
     async def send(self, message: Outgoing) -> Accepted:
         """Raises `ChannelError`."""

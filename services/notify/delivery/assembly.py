@@ -2,26 +2,40 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 
+import aiohttp
+
+from services.kernel.clock import SystemClock
 from services.kernel.runtime import Runtime
+from services.notify.adapters.exchange import new_session
+from services.notify.adapters.mail import Mail
 from services.notify.adapters.port import Channel
+from services.notify.adapters.sms.aliyun import AliyunSms
+from services.notify.adapters.sms.gateway import SmsGateway
+from services.notify.adapters.sms.tencent import TencentSms
+from services.notify.adapters.webhook import Webhook
 from services.notify.adapters.wechat.client import Account, WechatClient
 from services.notify.adapters.wechat.tokens import InMemoryTokenStore
 from services.notify.adapters.wechat.transport import Transport, TransportLimits
+from services.notify.adapters.wecom import Wecom
+from services.notify.channel_settings import ChannelSettings, channel_settings
 from services.notify.delivery.sender import CALL_SECONDS, WIDTH, Sender
 from services.notify.delivery.wechat import WechatChannel
 from services.notify.settings import notify_settings
 
 log = logging.getLogger(__name__)
+_real_now = SystemClock().now
+"""Providers compare signatures with their own clock: a demo's shifted hour would be refused."""
 
 
 @asynccontextmanager
 async def sending(runtime: Runtime) -> AsyncIterator[None]:
     """The sender beside the service, from its start to its end."""
     async with AsyncExitStack() as stack:
-        sender = Sender(database=runtime.database, channels=await channels(stack))
+        sender = Sender(database=runtime.database, channels=await channels(stack, now=_real_now))
         task = asyncio.create_task(sender.run(), name="notify-sender")
         task.add_done_callback(lambda t: _ended(runtime, sender, t))
         try:
@@ -37,9 +51,52 @@ def _ended(runtime: Runtime, sender: Sender, task: asyncio.Task[None]) -> None:
         runtime.failed = f"{task.get_name()}: ended"
 
 
-async def channels(stack: AsyncExitStack) -> dict[str, list[Channel]]:
+async def channels(stack: AsyncExitStack, *, now: Callable[[], datetime]) -> dict[str, list[Channel]]:
     """Channel -> its providers in the order in which they are used. A channel without provider passes on at once."""
-    return {"wechat": await _wechat(stack), "sms": [], "mail": [], "wecom": []}
+    session = await stack.enter_async_context(new_session(width=WIDTH, seconds=CALL_SECONDS - 2))
+    given = channel_settings()
+    return {
+        "wechat": await _wechat(stack),
+        "sms": list(_sms(given, session, now)),
+        "mail": [_mail(given)] if given.smtp_host else [],
+        "wecom": [_wecom(given, session, now)] if given.wecom_url else [],
+        "webhook": [Webhook(loopback=given.webhook_loopback)],
+    }
+
+
+def _sms(given: ChannelSettings, session: aiohttp.ClientSession, now: Callable[[], datetime]) -> Iterator[Channel]:
+    if given.sms_aliyun_url:
+        yield AliyunSms(
+            session=session, base_url=given.sms_aliyun_url, key_id=given.sms_aliyun_key_id,
+            secret=given.secret("sms_aliyun_secret"), sign_name=given.sms_sign_name, codes=given.sms_template_codes,
+            now=now,
+        )  # fmt: skip
+    if given.sms_tencent_url:
+        yield TencentSms(
+            session=session, base_url=given.sms_tencent_url, key_id=given.sms_tencent_key_id,
+            secret=given.secret("sms_tencent_secret"), app_id=given.sms_tencent_app_id,
+            region=given.sms_tencent_region, sign_name=given.sms_sign_name, codes=given.sms_template_codes, now=now,
+        )  # fmt: skip
+    if given.sms_gateway_url:
+        yield SmsGateway(
+            session=session, url=given.sms_gateway_url, key_id=given.sms_gateway_key_id,
+            secret=given.secret("sms_gateway_secret"), now=now,
+        )  # fmt: skip
+
+
+def _mail(given: ChannelSettings) -> Channel:
+    password = given.secret("smtp_password") if given.smtp_user else None
+    return Mail(
+        host=given.smtp_host, port=given.smtp_port, user=given.smtp_user, password=password, tls=given.smtp_tls,
+        sender=given.mail_from,
+    )  # fmt: skip
+
+
+def _wecom(given: ChannelSettings, session: aiohttp.ClientSession, now: Callable[[], datetime]) -> Channel:
+    return Wecom(
+        session=session, base_url=given.wecom_url, corp_id=given.wecom_corp_id, agent_id=given.wecom_agent_id,
+        secret=given.secret("wecom_secret"), now=now,
+    )  # fmt: skip
 
 
 async def _wechat(stack: AsyncExitStack) -> list[Channel]:

@@ -1,7 +1,7 @@
 """What becomes of attempts: a batch of answers at a time, receipts, openings and acknowledgements one by one."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
 from services.notify import metrics
-from services.notify.adapters.port import Accepted, ChannelError
+from services.notify.adapters.port import Accepted, Channel, ChannelError
 from services.notify.adapters.wechat.events import JobOutcome, job_outcome
 from services.notify.delivery import circuits
 from services.notify.delivery.rows import Row, change, locked, note_attempt, places_by_delivery, rows_of
@@ -62,7 +62,7 @@ _ACCEPT = text(
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of one attempt. `dedupe` is the provider's memory of message ids."""
+    """What came of one attempt."""
 
     delivery_id: UUID
     number: int
@@ -71,19 +71,20 @@ class Answer:
 
 
 async def record(
-    work: UnitOfWork, *, provider: str, dedupe: timedelta, answers: Sequence[Answer], classes: dict[UUID, str]
+    work: UnitOfWork, *, provider: Channel, answers: Sequence[Answer], classes: Mapping[UUID, str]
 ) -> None:
     """One transaction for a batch; who lost the lease meanwhile changes nothing. `classes`: message -> template."""
     good = [(a, a.outcome) for a in answers if isinstance(a.outcome, Accepted)]
     trouble = circuits.Trouble(successes=len(good), worked={classes[a.delivery_id] for a, _ in good})
     if good:
-        await _accept(work, provider, good)
+        await _accept(work, provider.name, good)
     for answer in sorted(answers, key=lambda a: a.delivery_id):
         if isinstance(answer.outcome, ChannelError):
             template_id = classes[answer.delivery_id]
             _count(trouble, answer.outcome, template_id, now_to_midnight=next_midnight(work.now) - work.now)
-            await _refused(work, provider, dedupe, answer, answer.outcome)
-    await circuits.note(work, provider=provider, trouble=trouble)
+            await _refused(work, provider.dedupe, answer, answer.outcome)
+    if provider.shared:
+        await circuits.note(work, provider=provider.name, trouble=trouble)
 
 
 async def _accept(work: UnitOfWork, provider: str, good: Sequence[tuple[Answer, Accepted]]) -> None:
@@ -127,7 +128,7 @@ def _count(trouble: circuits.Trouble, error: ChannelError, template_id: str, *, 
             trouble.templates[template_id] = error.reason
 
 
-async def _refused(work: UnitOfWork, provider: str, dedupe: timedelta, answer: Answer, error: ChannelError) -> None:
+async def _refused(work: UnitOfWork, dedupe: timedelta, answer: Answer, error: ChannelError) -> None:
     row = await locked(work, answer.delivery_id)
     if row is None or row["state"] != "sending" or row["attempts"] != answer.number:
         return

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from services.kernel.work import UnitOfWork
 from services.notify.channel_settings import channel_settings
 from services.notify.policy.planning import Place
-from services.notify.tables import attempt, contact, delivery, delivery_account
+from services.notify.tables import attempt, contact, delivery, delivery_account, webhook_endpoint
 
 Row = Mapping[str, Any]
 CHANNEL_OF_CONTACT = {"wechat": "wechat", "mobile": "sms", "mail": "mail", "wecom": "wecom"}
@@ -83,7 +83,10 @@ async def reach_of(work: UnitOfWork, people: Iterable[str]) -> dict[str, frozens
 
 async def mark_unusable(work: UnitOfWork, row: Row, *, because: str) -> None:
     """The address of this channel does not work any more; the directory shows it with the provider's reason."""
+    if row["channel"] == "webhook":
+        mine = webhook_endpoint.c.endpoint_id == row["person_id"].removeprefix("webhook:")
+        await work.db.execute(update(webhook_endpoint).where(mine).values(active=False))
     kind = CONTACT_OF_CHANNEL.get(row["channel"])
     if kind is not None:
-        mine = update(contact).where(contact.c.person_id == row["person_id"], contact.c.kind == kind)
-        await work.db.execute(mine.values(unusable_because=because[:200]))
+        own = update(contact).where(contact.c.person_id == row["person_id"], contact.c.kind == kind)
+        await work.db.execute(own.values(unusable_because=because[:200]))

@@ -177,7 +177,7 @@ class ChannelLoop:
             cause = f"answers|{name}|{first.delivery_id}|{first.number}"
             async with transaction(self._database, cause, "sender-answers") as work:
                 await record(
-                    work, provider=name, dedupe=provider.dedupe, answers=[a for _, a in own],
+                    work, provider=provider, answers=[a for _, a in own],
                     classes={c.message.delivery_id: c.template_id for c, _ in own},
                 )  # fmt: skip
         faults.point("send-stored")

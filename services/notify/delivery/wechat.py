@@ -24,6 +24,7 @@ class WechatChannel:
     name = "wechat"
     dedupe = timedelta(minutes=8)
     """Of the ten minutes that WeChat keeps a client_msg_id: two are left for its clock and the way there."""
+    shared = True
 
     def __init__(self, *, client: WechatClient) -> None:
         self._client = client

@@ -51,9 +51,11 @@ def outgoing(
     fields = {}
     if row["channel"] in ("wechat", "sms"):
         fields = wechat_fields(event_class, language=language, facts=facts, account_ids=accounts)
+    link = link_to(row["delivery_id"], key=link_key, now=row["created_at"])
     return Outgoing(
         delivery_id=row["delivery_id"], message_id=client_msg_id(delivery_id=row["delivery_id"]), address=address,
         template_id=template_of(event_class), fields=fields, title=title, body=body, event_class=event_class,
-        sent_at=work.now, link=link_to(row["delivery_id"], key=link_key, now=work.now), language=language,
+        created_at=row["created_at"], sent_at=work.now, link=link, language=language,
+        unsubscribe=f"{link}/unsubscribe" if link is not None and not row["mandatory"] else None,
         subject_id=row["subject_id"], account_ids=tuple(accounts), facts=facts,
     )  # fmt: skip

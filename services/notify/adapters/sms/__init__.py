@@ -1,0 +1,1 @@
+"""Text messages: two public providers and the company's own gateway behind one port."""
