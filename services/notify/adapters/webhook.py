@@ -5,7 +5,8 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import aiohttp
 
@@ -33,14 +34,15 @@ class Webhook:
     dedupe = timedelta(days=1)
     shared = False
 
-    def __init__(self, *, loopback: bool = False, lookup: Lookup | None = None) -> None:
+    def __init__(self, *, now: Callable[[], datetime], loopback: bool = False, lookup: Lookup | None = None) -> None:
+        self._now = now
         self._loopback = loopback
         self._lookup = lookup
 
     async def send(self, message: Outgoing) -> Accepted:
         target = json.loads(message.address)
         body = body_of(message)
-        stamp = str(int(message.sent_at.timestamp()))
+        stamp = str(int(self._now().timestamp()))
         headers = {
             "Content-Type": "application/json", "User-Agent": "Keyline", "webhook-id": message.message_id,
             "webhook-timestamp": stamp,

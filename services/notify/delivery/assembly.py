@@ -60,7 +60,7 @@ async def channels(stack: AsyncExitStack, *, now: Callable[[], datetime]) -> dic
         "sms": list(_sms(given, session, now)),
         "mail": [_mail(given)] if given.smtp_host else [],
         "wecom": [_wecom(given, session, now)] if given.wecom_url else [],
-        "webhook": [Webhook(loopback=given.webhook_loopback)],
+        "webhook": [Webhook(now=now, loopback=given.webhook_loopback)],
     }
 
 
