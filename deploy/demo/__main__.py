@@ -12,22 +12,30 @@ from pathlib import Path
 
 from rich.console import Console
 
+from deploy.demo.canonical import write_dump
 from deploy.demo.cast import ELECTRICIAN, MEMBERS, STAFF, open_ids
 from deploy.demo.figures import figures
+from deploy.demo.kills import Kill, plan_kills
 from deploy.demo.measured import AS_OF
 from deploy.demo.publisher import Publisher
-from deploy.demo.story import Story
+from deploy.demo.stage import Stage
+from deploy.demo.story import tell
 from deploy.local.house import House
 
 SERVICES = ("inspection", "outage", "portrait", "notify")
 
 
-async def _play(house: House, console: Console, *, seed: int, begun: float) -> dict[str, object]:
+async def _play(
+    house: House, console: Console, *, seed: int, begun: float, kills: tuple[Kill, ...], dump: Path | None
+) -> dict[str, object]:
     assert house.broker is not None
     async with Publisher(bootstrap_servers=house.broker.bootstrap_servers, time=AS_OF) as publisher:
-        story = Story(house=house, publisher=publisher, console=console, seed=seed)
-        await story.tell()
-        return await figures(story, seconds=time.monotonic() - begun)
+        stage = Stage(house=house, publisher=publisher, console=console, seed=seed, kills=kills)
+        await tell(stage)
+        result = await figures(stage, seconds=time.monotonic() - begun)
+        if dump is not None:
+            await write_dump(stage.outside, house.services, master_key=house.master_key(), folder=dump)
+        return result
 
 
 def _stay(house: House, console: Console) -> None:
@@ -45,24 +53,38 @@ def _stay(house: House, console: Console) -> None:
         console.print(f"  ended by itself: {', '.join(c.command.name for c in ended)}")
 
 
-def main() -> int:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("var/demo"))
-    parser.add_argument("--seed", type=int, default=20260112)
+    parser.add_argument("--seed", type=int, default=20260112, help="of the order of events")
     parser.add_argument("--stay", action="store_true", help="keep running afterwards; a second start keeps the data")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--kill", nargs="*", default=[], choices=SERVICES, metavar="SERVICE",
+        help="kill -9 these services in the middle, at seeded moments, and start them again",
+    )  # fmt: skip
+    parser.add_argument("--kill-seed", type=int, help="of the moments; the seed if not given")
+    parser.add_argument("--dump", type=Path, help="folder for the canonical dump and the messages at the end")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = _arguments()
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not options.stay:
         shutil.rmtree(options.folder, ignore_errors=True)
-    console = Console(stderr=False, width=110)
+    console = Console(stderr=False, width=120)
     console.print(f"Keyline demo, as of {AS_OF.isoformat()}, seed {options.seed}", highlight=False)
+    kill_seed = options.seed if options.kill_seed is None else options.kill_seed
+    kills = plan_kills(seed=kill_seed, services=options.kill)
+    for kill in kills:
+        console.print(f"  planned kill (seed {kill_seed}): {kill}", highlight=False)
     told = options.folder / "told"
     with House(
         folder=options.folder.absolute(), services=SERVICES, as_of=AS_OF, durable=options.stay, followers=open_ids()
     ) as house:
         if not told.is_file():
-            result = asyncio.run(_play(house, console, seed=options.seed, begun=begun))
+            result = asyncio.run(_play(house, console, seed=options.seed, begun=begun, kills=kills, dump=options.dump))
             told.touch()
             sys.stdout.write(json.dumps(result) + "\n")
         if options.stay:

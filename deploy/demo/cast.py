@@ -85,10 +85,11 @@ MEMBERS = (
     _member("0006", "学校乙 School B", "LP_Ö_Schule_k", 420, 315, "F-15", "public-service", "P8321"),
 )
 STEEL = MEMBERS[0]
-ELECTRICIAN = "P-ELECTRICIAN"
+ELECTRICIAN, ELECTRICIANS_CUSTOMERS = "P-ELECTRICIAN", (MEMBERS[0], MEMBERS[2])
 """Serves two customers on feeder F-12: one fault, one message that names both accounts."""
 MANAGER, INSPECTOR_A, INSPECTOR_B, INSPECTOR_C = "E-MANAGER", "E-INSPECTOR-A", "E-INSPECTOR-B", "E-INSPECTOR-C"
 CHIEF, ANALYST, ROOT, PUBLISHER = "E-CHIEF", "E-ANALYST", "E-ROOT", "E-PUBLISHER"
+DISPATCHER, DESK = "E-DISPATCHER", "E-DESK"
 STAFF: tuple[tuple[str, StaffRole], ...] = (
     (MANAGER, "account-manager"),
     (INSPECTOR_A, "inspector"),
@@ -96,19 +97,22 @@ STAFF: tuple[tuple[str, StaffRole], ...] = (
     (INSPECTOR_C, "inspector"),
     (CHIEF, "department-head"),
     (ANALYST, "analyst"),
-    ("E-DISPATCHER", "dispatcher"),
-    ("E-DESK", "service-desk"),
+    (DISPATCHER, "dispatcher"),
+    (DESK, "service-desk"),
     (ROOT, "system-administrator"),
     (PUBLISHER, "data-publisher"),
 )
 
 
-def organisation() -> list[Event]:
-    units = [
+def units() -> list[Event]:
+    return [
         UnitChanged(unit_id=BRANCH, version=1, name="示例供电分公司 Demo branch"),
         UnitChanged(unit_id=STATION, version=1, name="北片区 North area", parent_id=BRANCH),
     ]
-    posts = [
+
+
+def posts() -> list[Event]:
+    return [
         PostChanged(
             post_id=f"POST-{person}",
             version=1,
@@ -119,7 +123,6 @@ def organisation() -> list[Event]:
         )
         for person, role in STAFF
     ]
-    return [*units, *posts]
 
 
 def people() -> list[Event]:
@@ -129,7 +132,7 @@ def people() -> list[Event]:
         for person, role in STAFF
         if person == MANAGER
     ]
-    return [*contacts, _person(ELECTRICIAN, "customer-electrician", (MEMBERS[0], MEMBERS[2])), *staff]
+    return [*contacts, _person(ELECTRICIAN, "customer-electrician", ELECTRICIANS_CUSTOMERS), *staff]
 
 
 def _person(person_id: str, role: CustomerRole, members: tuple[Member, ...]) -> PersonChanged:
@@ -182,6 +185,7 @@ def customer(member: Member, *, version: int = 1) -> CustomerChanged:
                 account_id=member.account_id,
                 site_id=member.site_id,
                 feeder_ids=(member.feeder,),
+                meter_id=f"M-{member.usage_point_id}",
             ),
         ),
     )

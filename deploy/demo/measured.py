@@ -2,15 +2,22 @@
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from pyarrow import parquet
 
-from services.contracts.metering import Channel, EquipmentReadingRecorded, IntervalBlockRecorded
+from services.contracts.metering import (
+    Channel,
+    EquipmentReadingRecorded,
+    IntervalBlockRecorded,
+    RegisterReadingFrozen,
+)
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -87,6 +94,33 @@ def block(
         quality="measured",
         revision=revision,
         source_time=midnight + timedelta(days=1, hours=2, minutes=revision),
+    )
+
+
+def monthly_registers(blocks: Iterable[IntervalBlockRecorded]) -> list[RegisterReadingFrozen]:
+    """What a meter would show at the first instant of every month, derived by adding up its measured curve."""
+    days: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
+    for b in blocks:
+        if b.channel == "active-import":
+            days[b.usage_point_id][b.start.astimezone(ZONE).date()] += sum(v or 0 for v in b.values)
+    frozen = []
+    for point in sorted(days):
+        total_wh = 0
+        for day in sorted(days[point]):
+            if day.day == 1:
+                frozen.append(_register(point, day, total_wh))
+            total_wh += days[point][day]
+    return frozen
+
+
+def _register(usage_point_id: str, day: date, total_wh: int) -> RegisterReadingFrozen:
+    return RegisterReadingFrozen(
+        usage_point_id=usage_point_id,
+        meter_id=f"M-{usage_point_id}",
+        register_name="active-import",
+        value=Decimal(total_wh) / 1000,
+        multiplier=1,
+        frozen_at=datetime(day.year, day.month, day.day, tzinfo=ZONE),
     )
 
 

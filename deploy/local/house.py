@@ -172,7 +172,7 @@ class House:
             "WECHAT_APP_SECRET": sandbox.DEFAULT_APP_SECRET,
             "WECHAT_CALLBACK_TOKEN": sandbox.DEFAULT_TOKEN,
             "WECHAT_ENCODING_AES_KEY": sandbox.DEFAULT_AES_KEY,
-            "MASTER_KEY": self._master_key(),
+            "MASTER_KEY": self.master_key(),
         }
         if self.as_of is not None:
             found |= {"AS_OF": self.as_of.isoformat(), "AS_OF_STARTED_AT": self.clock_started_at()}
@@ -220,7 +220,7 @@ class House:
             return []
         return ["--as-of", self.as_of.isoformat(), "--as-of-started-at", str(self.clock_started_at())]
 
-    def _master_key(self) -> str:
+    def master_key(self) -> str:
         file = self.folder / "master-key"
         if not file.is_file():
             file.touch(mode=0o600)

@@ -35,9 +35,12 @@ class JobRun:
     due_at: datetime
 
     @asynccontextmanager
-    async def chunk(self, name: str = "all") -> AsyncIterator[UnitOfWork]:
-        """A transaction of the run that fails with `LeaseLost` when the lease is no longer ours."""
-        cause = Cause(id=f"{self.job.name}|{self.due_at.isoformat()}|{name}", source="job", type=self.job.name)
+    async def chunk(self, name: str = "all", *, task: str | None = None) -> AsyncIterator[UnitOfWork]:
+        """A transaction of the run that fails with `LeaseLost` when the lease is no longer ours.
+
+        Ids derive from the due time, or from `task` where the work has an id of its own that outlives a run.
+        """
+        cause = Cause(id=f"{self.job.name}|{task or self.due_at.isoformat()}|{name}", source="job", type=self.job.name)
         actor = Actor(person_id=f"system:{self.database.service}", role="system")
         async with self.database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING) as work:
             lease = work.tables.job_lease

@@ -65,7 +65,9 @@ async def affected_points(work: UnitOfWork, *, outage_id: str) -> list[Row[Any]]
 
 async def notices(work: UnitOfWork, *, outage_id: str) -> list[Row[Any]]:
     own = visible(notice.c.customer_id, work=work)
-    query = select(notice).where(notice.c.outage_id == outage_id, own).order_by(notice.c.delivery_id)
+    query = (
+        select(notice).where(notice.c.outage_id == outage_id, own).order_by(notice.c.delivery_id, notice.c.customer_id)
+    )
     return list((await work.db.execute(query)).all())
 
 

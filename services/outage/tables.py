@@ -86,8 +86,8 @@ notice = Table(
     "notice",
     metadata,
     _id("delivery_id", primary_key=True),
+    _id("customer_id", primary_key=True),  # one message may name the accounts of several customers
     _id("outage_id"),
-    _id("customer_id"),
     _id("person_id"),
     Column("cause_type", String(200), nullable=False),
     Column("channel", String(16), nullable=False),

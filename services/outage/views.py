@@ -160,4 +160,6 @@ async def store_notice(
     }
     add = upsert(notice).values(row)
     first = func.least(notice.c[column], add.excluded[column])
-    await work.db.execute(add.on_conflict_do_update(index_elements=["delivery_id"], set_={column: first}))
+    await work.db.execute(
+        add.on_conflict_do_update(index_elements=["delivery_id", "customer_id"], set_={column: first})
+    )

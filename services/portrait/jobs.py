@@ -20,12 +20,12 @@ async def monthly_scores(run: JobRun) -> None:
         asked = await open_runs(work)
     for run_id, month in asked:
         while True:
-            async with run.chunk(f"{run_id}|look") as work:
+            async with run.chunk("look", task=run_id) as work:
                 done_up_to, customers = await next_chunk(work, run_id=run_id)
                 if not customers:
                     await finish_run(work, run_id=run_id)
                     break
-            async with run.chunk(f"{run_id}|{done_up_to}") as work:
+            async with run.chunk(f"after-{done_up_to}", task=run_id) as work:
                 await score_chunk(work, run_id=run_id, month=month, customer_ids=customers)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Integer, String, Uuid, bindparam, delete, select, text
+from sqlalchemy import Boolean, Integer, String, Uuid, bindparam, delete, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -89,6 +89,7 @@ async def record(
 
 async def _accept(work: UnitOfWork, provider: str, good: Sequence[tuple[Answer, Accepted]]) -> None:
     ordered = sorted(good, key=lambda pair: pair[0].delivery_id)
+    await _take_turns(work, {o.reference for _, o in good if o.reference is not None})
     parameters = {
         "ids": [a.delivery_id for a, _ in ordered], "numbers": [a.number for a, _ in ordered],
         "refs": [o.reference for _, o in ordered], "there": [o.delivered for _, o in ordered],
@@ -171,6 +172,7 @@ def jitter_of(delivery_id: UUID, attempts: int) -> float:
 
 async def receipt(work: UnitOfWork, *, message_id: str, status: str, openid: str | None = None) -> None:
     """A receipt that overtakes the provider's answer is kept until that answer is stored."""
+    await _take_turns(work, {message_id})
     query = select(delivery).where(delivery.c.provider_message_id == message_id).with_for_update()
     row = next(iter(await rows_of(work, query)), None)
     if row is None and openid is not None:
@@ -182,6 +184,13 @@ async def receipt(work: UnitOfWork, *, message_id: str, status: str, openid: str
         await work.db.execute(upsert(early_receipt).values(**values).on_conflict_do_nothing())
     elif row["state"] in ("accepted", "unknown", "pending"):
         await _finish(work, row, status)
+
+
+async def _take_turns(work: UnitOfWork, references: set[str]) -> None:
+    """An answer and its receipt stored at the same time would not see each other, and the receipt would be lost."""
+    for reference in sorted(references):
+        lock = func.pg_advisory_xact_lock(func.hashtextextended(f"notify-receipt|{reference}", 0))
+        await work.db.execute(select(lock))
 
 
 async def receipt_of(work: UnitOfWork, *, delivery_id: UUID, delivered: bool, reason: str = "") -> None:

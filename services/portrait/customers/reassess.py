@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.contracts.portrait import CustomerProfileChanged, CustomerReclassified, FourHighClass
@@ -37,8 +37,13 @@ async def reassess(work: UnitOfWork, *, customer_id: str) -> bool:
     event = _event(facts, classes, level, version=before.version + 1 if before else 1)
     body = event.model_dump(mode="json", exclude={"version"})
     differs = before is None or before.body != body
+    # What explains the classes moves with every fact, also with those that leave the profile as it is.
+    explanation = _explanation(facts, classes, level)
+    if before is not None and not differs and before.explanation != explanation:
+        kept = t.profile.c.customer_id == customer_id
+        await work.db.execute(update(t.profile).where(kept).values(explanation=explanation))
     if differs:
-        await _store(work, event, body, _explanation(facts, classes, level))
+        await _store(work, event, body, explanation)
         work.emit(event)
         _tell_reclassified(work, event, before.body if before else None)
     return differs

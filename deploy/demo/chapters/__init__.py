@@ -1,0 +1,1 @@
+"""The story in chapters; each checks what it tells and raises `NotSeen` where the house did otherwise."""
