@@ -3,15 +3,23 @@
 from services.contracts import inspection as said
 from services.contracts.marketing import (
     ApplicationProgressed,
+    ArrearsCleared,
+    ArrearsOpened,
     BillCancelled,
     BillIssued,
     CustomerChanged,
     ViolationRecorded,
 )
 from services.contracts.notify import ConversationAnswered, ConversationOpened, TicketOpened
-from services.contracts.outage import FaultOutageDetected, OutageSupplyRestored, PlannedOutagePublished
+from services.contracts.outage import (
+    FaultOutageDetected,
+    OutageSupplyRestored,
+    PlannedOutageCancelled,
+    PlannedOutageChanged,
+    PlannedOutagePublished,
+)
 from services.kernel.work import UnitOfWork
-from services.portrait.customers import archive, happenings
+from services.portrait.customers import archive, arrears, happenings, outages
 
 
 async def on_customer_changed(event: CustomerChanged, *, work: UnitOfWork) -> None:
@@ -81,13 +89,13 @@ async def on_hazard_voided(event: said.HazardVoided, *, work: UnitOfWork) -> Non
 
 
 async def on_fault_outage(event: FaultOutageDetected, *, work: UnitOfWork) -> None:
-    await happenings.take_outage(
+    await outages.take_outage(
         work, outage_id=event.outage_id, kind="fault", started_at=event.detected_at, affected=event.affected
     )
 
 
 async def on_supply_restored(event: OutageSupplyRestored, *, work: UnitOfWork) -> None:
-    await happenings.take_outage(
+    await outages.take_outage(
         work,
         outage_id=event.outage_id,
         kind="fault",
@@ -98,9 +106,34 @@ async def on_supply_restored(event: OutageSupplyRestored, *, work: UnitOfWork) -
 
 
 async def on_planned_outage(event: PlannedOutagePublished, *, work: UnitOfWork) -> None:
-    await happenings.take_outage(
+    await outages.take_outage(
         work, outage_id=event.outage_id, kind="planned", started_at=event.starts_at, affected=event.affected
     )
+
+
+async def on_planned_outage_changed(event: PlannedOutageChanged, *, work: UnitOfWork) -> None:
+    await outages.take_outage(
+        work, outage_id=event.outage_id, kind="planned", started_at=event.starts_at, affected=event.affected
+    )
+
+
+async def on_planned_outage_cancelled(event: PlannedOutageCancelled, *, work: UnitOfWork) -> None:
+    await outages.take_outage(
+        work,
+        outage_id=event.outage_id,
+        kind="planned",
+        started_at=event.starts_at,
+        affected=event.affected,
+        cancelled=True,
+    )
+
+
+async def on_arrears_opened(event: ArrearsOpened, *, work: UnitOfWork) -> None:
+    await arrears.open_arrears(work, opened=event)
+
+
+async def on_arrears_cleared(event: ArrearsCleared, *, work: UnitOfWork) -> None:
+    await arrears.clear_arrears(work, cleared=event)
 
 
 async def on_ticket_opened(event: TicketOpened, *, work: UnitOfWork) -> None:

@@ -5,7 +5,13 @@ from datetime import timedelta
 from services.contracts import inspection as said
 from services.contracts import marketing, metering
 from services.contracts.notify import ConversationAnswered, ConversationOpened, TicketOpened
-from services.contracts.outage import FaultOutageDetected, OutageSupplyRestored, PlannedOutagePublished
+from services.contracts.outage import (
+    FaultOutageDetected,
+    OutageSupplyRestored,
+    PlannedOutageCancelled,
+    PlannedOutageChanged,
+    PlannedOutagePublished,
+)
 from services.kernel.auth.directory import directory_consumes
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
@@ -33,6 +39,8 @@ SERVICE = Service(
         ),
         Consumes(event=marketing.BillIssued, handler=events_in.on_bill_issued),
         Consumes(event=marketing.BillCancelled, handler=events_in.on_bill_cancelled),
+        Consumes(event=marketing.ArrearsOpened, handler=events_in.on_arrears_opened),
+        Consumes(event=marketing.ArrearsCleared, handler=events_in.on_arrears_cleared),
         Consumes(event=marketing.ViolationRecorded, handler=events_in.on_violation_recorded),
         Consumes(event=marketing.ApplicationProgressed, handler=events_in.on_application_progressed),
         Consumes(event=said.InspectionSubmitted, handler=events_in.on_inspection_submitted),
@@ -48,6 +56,8 @@ SERVICE = Service(
         Consumes(event=FaultOutageDetected, handler=events_in.on_fault_outage),
         Consumes(event=OutageSupplyRestored, handler=events_in.on_supply_restored),
         Consumes(event=PlannedOutagePublished, handler=events_in.on_planned_outage),
+        Consumes(event=PlannedOutageChanged, handler=events_in.on_planned_outage_changed),
+        Consumes(event=PlannedOutageCancelled, handler=events_in.on_planned_outage_cancelled),
         Consumes(event=TicketOpened, handler=events_in.on_ticket_opened),
         Consumes(event=ConversationOpened, handler=events_in.on_conversation_opened),
         Consumes(event=ConversationAnswered, handler=events_in.on_conversation_answered),

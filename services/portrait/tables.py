@@ -1,10 +1,12 @@
 """What portrait stores. Facts are kept as they came; profile and score are computed from them, never counted up."""
 
-from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Float, Index, Integer, Numeric, String, Table, Text
+from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Float, Index, Integer, Numeric, String, Table
 from sqlalchemy import BigInteger as Big
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kernel.tables import open_schema
+from services.portrait.classes.tables import OWNED as OWNED_CLASSES
+from services.portrait.classes.tables import class_tables
 from services.portrait.metering.derived_tables import derived_tables
 from services.portrait.metering.tables import interval_tables
 
@@ -14,6 +16,10 @@ interval_block, usage_point_holder = _intervals.interval_block, _intervals.usage
 _derived = derived_tables(metadata)
 changed_days, day_mark, gap_estimate = _derived.changed_days, _derived.day_mark, _derived.gap_estimate
 month_close, usage_revision = _derived.month_close, _derived.usage_revision
+_classes = class_tables(metadata)
+class_document, class_percentile = _classes.class_document, _classes.class_percentile
+class_facts, class_membership, arrears = _classes.class_facts, _classes.class_membership, _classes.arrears
+analysis_run, analysis_line = _classes.analysis_run, _classes.analysis_line
 Moment = DateTime(timezone=True)
 Money, Power = Numeric(16, 2), Numeric(14, 6)
 
@@ -169,6 +175,7 @@ customer_outage = Table(
     Column("set_version", Big, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
+    Column("cancelled", Boolean, nullable=False),
 )
 outage_part = Table(
     "outage_part",
@@ -176,6 +183,7 @@ outage_part = Table(
     Column("set_id", String(64), primary_key=True),
     Column("set_version", Big, primary_key=True),
     Column("part", Integer, primary_key=True),
+    Column("parts", Integer, nullable=False),
 )
 profile = Table(
     "profile",
@@ -224,14 +232,6 @@ score = Table(
     Column("scheme_version", String(40), nullable=False),
     Column("scored_at", Moment, nullable=False),
 )
-class_threshold = Table(
-    "class_threshold",
-    metadata,
-    Column("effective_from", Date, primary_key=True),
-    Column("version", String(40), nullable=False),
-    Column("document", JSONB, nullable=False, comment="form of data/class_rules_demo.json"),
-    Column("note", Text, nullable=False),
-)
 Index("ix_score_run_open", score_run.c.requested_at, postgresql_where=score_run.c.finished_at.is_(None))
 
 OWNED = {
@@ -241,4 +241,4 @@ OWNED = {
         meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score,
         interval_block, usage_point_holder, day_mark, gap_estimate, usage_revision,
     )
-}  # fmt: skip
+} | dict.fromkeys(OWNED_CLASSES, "customer_id")  # fmt: skip

@@ -13,12 +13,13 @@ from services.contracts.marketing import ImportanceGrade
 from services.contracts.portrait import ProfileAccount, ProfileSite, ProfileUsagePoint
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
+from services.portrait.classes.in_force import RulesInForce
 from services.portrait.customers.calendar import local_day, month_start, months_up_to, shifted
-from services.portrait.reference_data import shipped
 from services.portrait.rules import portrait_indicators as indicators
-from services.portrait.rules.attention import AttentionInputs, FaultOutage, OpenHazard
+from services.portrait.rules.attention import AttentionInputs, FaultOutage, OpenHazard, planned_quota_of
 from services.portrait.rules.classes import CustomerFacts
 from services.portrait.rules.measured import Measured
+from services.portrait.rules.target_vetoes import Breach, target_vetoes
 
 _GRADES: tuple[ImportanceGrade, ...] = ("none", "temporary", "grade-2", "grade-1", "special")
 _MORE_CAPACITY = {"new-connection", "capacity-increase"}
@@ -42,25 +43,13 @@ class Facts:
     mean_load_kw: Decimal | None
     for_classes: CustomerFacts
     attention_inputs: AttentionInputs
+    vetoes: tuple[str, ...]
 
     def for_attention(self, *, high_reliability: bool) -> AttentionInputs:
         return replace(self.attention_inputs, high_reliability=high_reliability)
 
 
-async def class_document(work: UnitOfWork) -> dict[str, Any]:
-    """The thresholds in force today: frozen ones of the department, or the shipped demonstration."""
-    frozen = t.class_threshold
-    found = await work.db.execute(
-        select(frozen.c.document)
-        .where(frozen.c.effective_from <= local_day(work.now))
-        .order_by(frozen.c.effective_from.desc())
-        .limit(1)
-    )
-    document: dict[str, Any] | None = found.scalar_one_or_none()
-    return document or shipped("class_rules_demo")
-
-
-async def read_facts(work: UnitOfWork, *, customer_id: str, nature_scores: Mapping[str, float]) -> Facts:
+async def read_facts(work: UnitOfWork, *, customer_id: str, rules: RulesInForce) -> Facts:
     today = local_day(work.now)
     (known,) = await _rows(work, t.customer, customer_id)
     terms = {a.account_id: a for a in await terms_on(work, customer_id=customer_id, day=today)}
@@ -92,7 +81,7 @@ async def read_facts(work: UnitOfWork, *, customer_id: str, nature_scores: Mappi
         mean_load_kw=_mean_load(usage),
         for_classes=CustomerFacts(
             indicators={
-                **_energy(usage, list(terms.values()), nature_scores),
+                **_energy(usage, list(terms.values()), rules.nature_scores),
                 **_service(contacts, list(terms.values()), today),
                 **await _penalties(work, customer_id, violations, today),
             },
@@ -100,7 +89,17 @@ async def read_facts(work: UnitOfWork, *, customer_id: str, nature_scores: Mappi
             capacity_application_within_12_months=await _wants_more(work, customer_id, today),
             avg_monthly_bill_yuan=await _mean_bill(work, customer_id, today),
         ),
-        attention_inputs=await _attention_inputs(work, customer_id, violations, contacts),
+        attention_inputs=replace(
+            await _attention_inputs(work, customer_id, contacts),
+            planned_quota=_planned_quota(list(terms.values()), rules.planned_quotas),
+        ),
+        vetoes=target_vetoes(
+            breaches=[Breach(v.occurred_on, v.kind == "theft") for v in violations],
+            arrears_open=await _in_arrears(work, customer_id),
+            as_of=today,
+            theft_months=rules.document["targets"]["theft_veto_months"],
+            violation_months=rules.for_attention.violation_window_months,
+        ),
     )
 
 
@@ -217,9 +216,17 @@ async def _wants_more(work: UnitOfWork, customer_id: str, today: date) -> bool:
     )
 
 
-async def _attention_inputs(
-    work: UnitOfWork, customer_id: str, violations: Sequence[Row[Any]], contacts: Sequence[Row[Any]]
-) -> AttentionInputs:
+def _planned_quota(terms: Sequence[Row[Any]], quotas: Sequence[tuple[float, int]]) -> int | None:
+    """Of several accounts the strictest quota counts."""
+    known = [planned_quota_of(voltage_kv=float(a.voltage_kv), quotas=quotas) for a in terms]
+    return min((quota for quota in known if quota is not None), default=None)
+
+
+async def _in_arrears(work: UnitOfWork, customer_id: str) -> bool:
+    return any(a.since is not None and a.cleared_at is None for a in await _rows(work, t.arrears, customer_id))
+
+
+async def _attention_inputs(work: UnitOfWork, customer_id: str, contacts: Sequence[Row[Any]]) -> AttentionInputs:
     hazards = await _rows(work, t.open_hazard, customer_id)
     outages = await _rows(work, t.customer_outage, customer_id)
     scores = sorted(await _rows(work, t.score, customer_id), key=lambda s: (s.month, s.scored_at, s.run_id))
@@ -237,9 +244,8 @@ async def _attention_inputs(
             for o in outages
             if o.kind == "fault"
         ],
-        planned_outages=[local_day(o.started_at) for o in outages if o.kind == "planned"],
+        planned_outages=[local_day(o.started_at) for o in outages if o.kind == "planned" and not o.cancelled],
         complaints=[local_day(c.occurred_at) for c in contacts if c.complaint or c.breached],
-        violations=[v.occurred_on for v in violations],
         band=newest.band if newest else None,
         previous_band=newest.previous_band if newest else None,
     )

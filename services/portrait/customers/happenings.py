@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, or_, select, tuple_
+from sqlalchemy import case, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.contracts import inspection as said
 from services.contracts.marketing import ApplicationProgressed, BillCancelled, BillIssued, ViolationRecorded
-from services.contracts.outage import AffectedPart
 from services.kernel.wire import WaitingFor
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
@@ -28,7 +27,7 @@ Hazard = (
 
 
 async def take_bill(work: UnitOfWork, *, bill: BillIssued) -> None:
-    owner = await _owner_of(work, account_id=bill.account_id)
+    owner = await owner_of(work, account_id=bill.account_id)
     values = bill.model_dump()
     statement = upsert(t.bill).values(**values, customer_id=owner, cancelled=False)
     # A cancellation may have come first: it stays.
@@ -37,7 +36,7 @@ async def take_bill(work: UnitOfWork, *, bill: BillIssued) -> None:
 
 
 async def cancel_bill(work: UnitOfWork, *, bill: BillCancelled) -> None:
-    owner = await _owner_of(work, account_id=bill.account_id)
+    owner = await owner_of(work, account_id=bill.account_id)
     statement = upsert(t.bill).values(
         bill_id=bill.bill_id, account_id=bill.account_id, customer_id=owner, cancelled=True
     )
@@ -46,7 +45,7 @@ async def cancel_bill(work: UnitOfWork, *, bill: BillCancelled) -> None:
 
 
 async def take_violation(work: UnitOfWork, *, violation: ViolationRecorded) -> None:
-    owner = await _owner_of(work, account_id=violation.account_id)
+    owner = await owner_of(work, account_id=violation.account_id)
     statement = upsert(t.violation).values(**violation.model_dump(), customer_id=owner)
     await work.db.execute(statement.on_conflict_do_nothing())
     await reassess(work, customer_id=owner)
@@ -54,7 +53,7 @@ async def take_violation(work: UnitOfWork, *, violation: ViolationRecorded) -> N
 
 async def take_application(work: UnitOfWork, *, application: ApplicationProgressed) -> None:
     """Keep the stage reached last; of two at the same instant the one whose name sorts last, in any order."""
-    owner = await _owner_of(work, account_id=application.account_id)
+    owner = await owner_of(work, account_id=application.account_id)
     statement = upsert(t.application).values(**application.model_dump(), customer_id=owner)
     known, new = t.application.c, statement.excluded
     await work.db.execute(
@@ -124,62 +123,12 @@ async def take_contact(
     await reassess(work, customer_id=customer_id)
 
 
-async def take_outage(
-    work: UnitOfWork, *, outage_id: str, kind: str, started_at: datetime, affected: AffectedPart,
-    ended_at: datetime | None = None,
-) -> None:  # fmt: skip
-    """Note the outage at every customer of the part; whoever a complete newer version lacks is taken out."""
-    touched = {a.customer_id for a in affected.affected}
-    rows = [
-        {
-            "outage_id": outage_id, "customer_id": customer_id, "kind": kind, "set_version": affected.set_version,
-            "started_at": started_at, "ended_at": ended_at,
-        }
-        for customer_id in sorted(touched)
-    ]  # fmt: skip
-    if rows:
-        statement = upsert(t.customer_outage).values(rows)
-        known, new = t.customer_outage.c, statement.excluded
-        await work.db.execute(
-            statement.on_conflict_do_update(
-                index_elements=["outage_id", "customer_id"],
-                set_={
-                    "set_version": func.greatest(known.set_version, new.set_version),
-                    "started_at": func.least(known.started_at, new.started_at),
-                    "ended_at": func.greatest(known.ended_at, new.ended_at),
-                },
-            )
-        )
-    if ended_at is None:
-        touched |= await _withdrawn(work, outage_id=outage_id, affected=affected)
-    await reassess_all(work, customer_ids=touched)
-
-
-async def _withdrawn(work: UnitOfWork, *, outage_id: str, affected: AffectedPart) -> set[str]:
-    """The customers taken out because all parts of this version are there and do not name them."""
-    p = t.outage_part
-    where = {"set_id": affected.set_id, "set_version": affected.set_version}
-    # Parts of one set may be applied at the same time: without taking turns neither would see the set complete.
-    await work.db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(affected.set_id, 0))))
-    await work.db.execute(upsert(p).values(**where, part=affected.part).on_conflict_do_nothing())
-    parts = await work.db.execute(
-        select(func.count()).where(p.c.set_id == affected.set_id, p.c.set_version == affected.set_version)
-    )
-    if parts.scalar_one() < affected.parts:
-        return set()
-    o = t.customer_outage
-    gone = await work.db.execute(
-        delete(o).where(o.c.outage_id == outage_id, o.c.set_version < affected.set_version).returning(o.c.customer_id)
-    )
-    return set(gone.scalars())
-
-
 async def reassess_all(work: UnitOfWork, *, customer_ids: Iterable[str]) -> None:
     for customer_id in sorted(set(customer_ids)):
         await reassess(work, customer_id=customer_id)
 
 
-async def _owner_of(work: UnitOfWork, *, account_id: str) -> str:
+async def owner_of(work: UnitOfWork, *, account_id: str) -> str:
     """Raises WaitingFor while the archive has not named the account."""
     query = select(t.account.c.customer_id).where(t.account.c.account_id == account_id)
     owner: str | None = (await work.db.execute(query)).scalar_one_or_none()

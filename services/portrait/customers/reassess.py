@@ -9,9 +9,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from services.contracts.portrait import CustomerProfileChanged, CustomerReclassified, FourHighClass
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
-from services.portrait.customers.facts import Facts, class_document, read_facts
-from services.portrait.rules.attention import Attention, AttentionRules, attention
-from services.portrait.rules.classes import Classification, class_rules_from, classify
+from services.portrait.classes.explain import turned, verdicts_said
+from services.portrait.classes.in_force import rules_in_force
+from services.portrait.classes.memberships import keep_changes, keep_facts
+from services.portrait.customers.calendar import local_day
+from services.portrait.customers.facts import Facts, read_facts
+from services.portrait.rules.attention import Attention, attention
+from services.portrait.rules.classes import Classification, classify
 
 _CLASS_ORDER: tuple[FourHighClass, ...] = ("high-reliability", "high-contribution", "high-service", "high-potential")
 
@@ -25,28 +29,32 @@ async def reassess(work: UnitOfWork, *, customer_id: str) -> bool:
     locked = await work.db.execute(select(t.customer).where(t.customer.c.customer_id == customer_id).with_for_update())
     if locked.first() is None:
         return False
-    document = await class_document(work)
-    facts = await read_facts(work, customer_id=customer_id, nature_scores=document["supply_nature_scores"])
-    classes = classify(facts=facts.for_classes, rules=class_rules_from(document))
+    rules = await rules_in_force(work, day=local_day(work.now))
+    facts = await read_facts(work, customer_id=customer_id, rules=rules)
+    classes = classify(facts=facts.for_classes, rules=rules.for_classes)
     level = attention(
         inputs=facts.for_attention(high_reliability="high-reliability" in classes.classes),
         as_of=facts.as_of,
-        rules=AttentionRules(),
+        rules=rules.for_attention,
     )
+    await keep_facts(work, customer_id=customer_id, facts=facts.for_classes, vetoes=facts.vetoes)
     before = (await work.db.execute(select(t.profile).where(t.profile.c.customer_id == customer_id))).first()
     event = _event(facts, classes, level, version=before.version + 1 if before else 1)
     body = event.model_dump(mode="json", exclude={"version"})
-    differs = before is None or before.body != body
-    # What explains the classes moves with every fact, also with those that leave the profile as it is.
     explanation = _explanation(facts, classes, level)
-    if before is not None and not differs and before.explanation != explanation:
-        kept = t.profile.c.customer_id == customer_id
-        await work.db.execute(update(t.profile).where(kept).values(explanation=explanation))
-    if differs:
-        await _store(work, event, body, explanation)
-        work.emit(event)
-        _tell_reclassified(work, event, before.body if before else None)
-    return differs
+    if before is not None and before.body == body:
+        # The classes stand, but on other values than before: the reasons must be today's.
+        if before.explanation != explanation:
+            where = t.profile.c.customer_id == customer_id
+            await work.db.execute(update(t.profile).where(where).values(explanation=explanation))
+        return False
+    await _store(work, event, body, explanation)
+    known = before if before is not None and before.body is not None else None
+    changes = turned(before=known.explanation if known else None, now=explanation)
+    await keep_changes(work, customer_id=customer_id, profile_version=event.version, changes=changes)
+    work.emit(event)
+    _tell_reclassified(work, event, known.body if known else None)
+    return True
 
 
 def _event(facts: Facts, classes: Classification, level: Attention, *, version: int) -> CustomerProfileChanged:
@@ -71,24 +79,12 @@ def _event(facts: Facts, classes: Classification, level: Attention, *, version: 
 def _explanation(facts: Facts, classes: Classification, level: Attention) -> dict[str, Any]:
     return {
         "indicators": {code: m._asdict() for code, m in facts.for_classes.indicators.items()},
-        "verdicts": [
-            {
-                "name": v.name,
-                "holds": v.holds,
-                "strength": v.strength,
-                "rule_version": v.rule_version,
-                "criteria": [
-                    {"code": c.code, "value": c.value, "threshold": c.threshold, "holds": c.holds, "reason": c.reason}
-                    for c in v.criteria
-                ],
-            }
-            for v in classes.verdicts
-        ],
+        "verdicts": verdicts_said(classes),
         "inspection_due": level.inspection_due,
         "extra_service_visits": level.extra_service_visits,
         "planned_outage_needs_approval": level.planned_outage_needs_approval,
         "advice_proposed": level.advice_proposed,
-        "target_list_veto": level.target_list_veto,
+        "target_vetoes": list(facts.vetoes),
     }
 
 

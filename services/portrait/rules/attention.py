@@ -1,9 +1,9 @@
 """The loop: what hazards, outages, complaints, violations and scores change at a customer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["critical", "serious", "general"]
 InspectionDue = Literal["at-once", "within-30-days"]
@@ -13,21 +13,21 @@ _BANDS = "ABCDE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionRules:
-    """Dated parameters; the defaults are the house's proposal."""
+    """Dated parameters, entered by the department; the shipped ones are the house's proposal."""
 
-    version: str = "demo-1"
-    critical_hazard: int = 3
-    serious_hazard: int = 2
-    overdue_hazard: int = 1
-    repeated_faults: int = 1
-    planned_quota: int = 1
-    fault_window_days: int = 60
-    faults_at_least: int = 2
-    fault_hours_at_least: float = 4.0
-    complaint_window_days: int = 90
-    violation_window_months: int = 36
-    high_reliability_factor: float = 0.5
-    level_factors: tuple[float, float, float, float] = (1.0, 0.75, 0.5, 0.0)
+    version: str
+    critical_hazard: int
+    serious_hazard: int
+    overdue_hazard: int
+    repeated_faults: int
+    planned_quota: int
+    fault_window_days: int
+    faults_at_least: int
+    fault_hours_at_least: float
+    complaint_window_days: int
+    violation_window_months: int
+    high_reliability_factor: float
+    level_factors: tuple[float, float, float, float]
     """Share of the grade's inspection cycle by level; 0 means due now."""
 
 
@@ -54,7 +54,6 @@ class AttentionInputs:
     """Planned outages per calendar year that the grade may see; None where no quota is set."""
     complaints: Sequence[date] = ()
     """Complaints and breached answer times."""
-    violations: Sequence[date] = ()
     band: str | None = None
     previous_band: str | None = None
     high_reliability: bool = False
@@ -71,7 +70,6 @@ class Attention:
     planned_outage_needs_approval: bool
     extra_service_visits: int
     advice_proposed: bool
-    target_list_veto: bool
     tell_manager: bool
     rule_version: str
 
@@ -93,9 +91,6 @@ def attention(*, inputs: AttentionInputs, as_of: date, rules: AttentionRules) ->
         planned_outage_needs_approval=bool(outage),
         extra_service_visits=1 if complained else 0,
         advice_proposed=weak_score,
-        target_list_veto=any(
-            _months_between(day, as_of) <= rules.violation_window_months for day in inputs.violations if day <= as_of
-        ),
         tell_manager=complained or weak_score or level > 0,
         rule_version=rules.version,
     )
@@ -129,12 +124,6 @@ def _within(day: date, as_of: date, days: int) -> bool:
     return as_of - timedelta(days=days) <= day <= as_of
 
 
-def _months_between(earlier: date, later: date) -> int:
-    """Whole months begun, so that the day after an anniversary already counts as the next month."""
-    months = (later.year - earlier.year) * 12 + later.month - earlier.month
-    return months + (later.day > earlier.day)
-
-
 def _band_fell(before: str | None, now: str | None) -> bool:
     return before is not None and now is not None and _BANDS.index(now) > _BANDS.index(before)
 
@@ -144,3 +133,18 @@ def outage_priority(
 ) -> tuple[int, int, int, float]:
     """Sorts customers for outage planning, the most to be spared first; rank 1 is the highest importance."""
     return (importance_rank, 0 if high_reliability else 1, -attention_level, -load_kw)
+
+
+def attention_rules_from(document: Mapping[str, Any]) -> AttentionRules:
+    """Read the part `attention` of a document such as data/class_rules_demo.json. Raises KeyError or TypeError."""
+    said = dict(document["attention"])
+    factors = tuple(float(f) for f in said.pop("level_factors"))
+    return AttentionRules(version=document["version"], level_factors=factors, **said)  # type: ignore[arg-type]
+
+
+def planned_quota_of(*, voltage_kv: float, quotas: Sequence[tuple[float, int]]) -> int | None:
+    """Planned outages a year that a customer of this voltage may see; None where no quota is set.
+
+    The numbers come from the 1996 rules article 57 by memory and need verification.
+    """
+    return next((times for from_kv, times in sorted(quotas, reverse=True) if voltage_kv >= from_kv), None)

@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.portrait.reference_data import shipped
 from services.portrait.rules.attention import (
     Attention,
     AttentionInputs,
-    AttentionRules,
     FaultOutage,
     OpenHazard,
     attention,
+    attention_rules_from,
     outage_priority,
+    planned_quota_of,
 )
 
 AS_OF = date(2026, 6, 30)
+RULES = attention_rules_from(shipped("class_rules_demo"))
 CRITICAL, SERIOUS, GENERAL = (
     OpenHazard(severity="critical"),
     OpenHazard(severity="serious"),
@@ -27,7 +30,7 @@ LATE = OpenHazard(severity="general", overdue=True)
 
 
 def seen(**inputs: object) -> Attention:
-    return attention(inputs=AttentionInputs(**inputs), as_of=AS_OF, rules=AttentionRules())  # type: ignore[arg-type]
+    return attention(inputs=AttentionInputs(**inputs), as_of=AS_OF, rules=RULES)  # type: ignore[arg-type]
 
 
 def test_without_any_event_a_customer_is_calm_and_keeps_its_cycle() -> None:
@@ -79,8 +82,8 @@ def test_planned_outages_at_the_quota_of_the_calendar_year_raise_attention() -> 
 
 def test_a_complaint_raises_service_contact_and_never_the_inspection_cycle() -> None:
     for base in (AttentionInputs(), AttentionInputs(hazards=[SERIOUS]), AttentionInputs(high_reliability=True)):
-        quiet = attention(inputs=base, as_of=AS_OF, rules=AttentionRules())
-        loud = attention(inputs=replace(base, complaints=[AS_OF] * 5), as_of=AS_OF, rules=AttentionRules())
+        quiet = attention(inputs=base, as_of=AS_OF, rules=RULES)
+        loud = attention(inputs=replace(base, complaints=[AS_OF] * 5), as_of=AS_OF, rules=RULES)
         assert (loud.extra_service_visits, loud.tell_manager) == (1, True)
         assert (loud.level, loud.cycle_factor, loud.inspection_due) == (
             quiet.level,
@@ -94,10 +97,9 @@ def test_a_complaint_is_remembered_for_90_days(day: date, visits: int) -> None:
     assert seen(complaints=[day]).extra_service_visits == visits
 
 
-@pytest.mark.parametrize(("day", "veto"), [(date(2023, 6, 30), True), (date(2023, 6, 29), False)])
-def test_a_violation_of_the_last_36_months_vetoes_the_target_list_only(day: date, veto: bool) -> None:
-    found = seen(violations=[day])
-    assert (found.target_list_veto, found.level, found.tell_manager) == (veto, 0, False)
+@pytest.mark.parametrize(("kv", "quota"), [(110.0, 1), (35.0, 1), (34.9, 3), (10.0, 3), (9.9, None)])
+def test_the_yearly_quota_of_planned_outages_depends_on_the_voltage(kv: float, quota: int | None) -> None:
+    assert planned_quota_of(voltage_kv=kv, quotas=[(10.0, 3), (35.0, 1)]) == quota
 
 
 @pytest.mark.parametrize(

@@ -169,4 +169,4 @@ def test_a_verdict_carries_value_threshold_margin_and_rule_version() -> None:
     growth = verdict.criteria[0]
     assert (growth.code, growth.value, growth.threshold) == ("kwh_growth_rate", 0.15, 0.10)
     assert growth.margin == pytest.approx(0.05)
-    assert verdict.rule_version == "demo-1"
+    assert verdict.rule_version == DOCUMENT["version"]

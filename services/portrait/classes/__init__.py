@@ -1,0 +1,1 @@
+"""Which customers are high in what: dated rules, frozen percentiles, whole-population analyses."""
