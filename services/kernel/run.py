@@ -1,4 +1,4 @@
-"""`python -m services.<name> [serve|migrate|dead-letters|rebuild]`: the command line of every service."""
+"""`python -m services.<name> [serve|migrate|dead-letters|rebuild|door]`: the command line of every service."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from uuid import UUID
 
 import uvicorn
@@ -13,6 +14,7 @@ import uvicorn
 from services.kernel import faults, logging
 from services.kernel.app import build_app
 from services.kernel.failures import list_dead_letters, replay_dead_letter, show_dead_letter, skip_dead_letter
+from services.kernel.file_door import FileRefused, take_file
 from services.kernel.manifest import Service
 from services.kernel.migrate import migrate_all
 from services.kernel.rebuild import rebuild
@@ -34,6 +36,9 @@ def main(services: Sequence[Service], argv: Sequence[str] | None = None) -> None
     letters.add_argument("--reason", default="")
     again = commands.add_parser("rebuild", help="replay a compacted topic into its view")
     again.add_argument("topic")
+    door = commands.add_parser("door", help="take a file of outside events: JSON lines, or CSV of one event type")
+    door.add_argument("file", type=Path)
+    door.add_argument("--type", help="event type of every line, such as keyline.marketing.bill-issued.v1")
     arguments = parser.parse_args(argv)
     settings = KernelSettings()
     logging.configure()
@@ -46,8 +51,22 @@ def main(services: Sequence[Service], argv: Sequence[str] | None = None) -> None
         case "rebuild":
             count = asyncio.run(rebuild(service=services[0], settings=settings, topic=arguments.topic))
             print(f"{count} records of {arguments.topic} applied again")
+        case "door":
+            _door(services[0], settings, arguments)
         case _:
             _serve(services, settings, arguments)
+
+
+def _door(service: Service, settings: KernelSettings, arguments: argparse.Namespace) -> None:
+    try:
+        taken = asyncio.run(take_file(service=service, settings=settings, path=arguments.file, type_=arguments.type))
+    except FileRefused as refused:
+        for problem in refused.problems:
+            print(f"{arguments.file}: {problem.sentence.zh}。 {problem.sentence.en}.", file=sys.stderr)
+        sys.exit("没有接收任何事件，请修正后重试。 Nothing was taken; correct the file and hand it in again.")
+    except OSError as error:
+        sys.exit(f"无法读取 {arguments.file}。 Cannot read it: {error.strerror}.")
+    print(json.dumps({"accepted": taken}))
 
 
 def _serve(services: Sequence[Service], settings: KernelSettings, arguments: argparse.Namespace) -> None:
