@@ -18,6 +18,8 @@ from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, ConsumesInBulk, Job, Service
 from services.portrait import api, events_in, events_out, jobs, metrics, tables
 from services.portrait.customers.readings import take_readings
+from services.portrait.exchange import api as exchange_api
+from services.portrait.exchange.reading import read_imports
 from services.portrait.metering import api as metering_api
 
 METERING = (metering.IntervalBlockRecorded, metering.RegisterReadingFrozen, metering.MeterChanged)
@@ -78,10 +80,11 @@ SERVICE = Service(
     owned=tables.OWNED,
     api_hidden=frozenset({"changed_days"}),
     observe=metrics.observe,
-    routers=(api.router, metering_api.router, door_router(service="portrait", events=RELAYS)),
+    routers=(api.router, metering_api.router, exchange_api.router, door_router(service="portrait", events=RELAYS)),
     jobs=(
         Job(name="review-days", every=timedelta(seconds=5), run=jobs.review_days),
         Job(name="estimate-gaps", every=timedelta(hours=6), run=jobs.estimate_gaps),
+        Job(name="read-imports", every=timedelta(seconds=1), run=read_imports),
         Job(name="close-months", every=timedelta(seconds=1), run=jobs.close_months),
         Job(name="monthly-scores", every=timedelta(milliseconds=500), run=jobs.monthly_scores),
         Job(name="adopt-readings", every=timedelta(minutes=1), run=jobs.adopt_readings),

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from services.kernel.tables import open_schema
 from services.portrait.classes.tables import OWNED as OWNED_CLASSES
 from services.portrait.classes.tables import class_tables
+from services.portrait.exchange.tables import exchange_tables
 from services.portrait.metering.derived_tables import derived_tables
 from services.portrait.metering.tables import interval_tables
 
@@ -20,6 +21,8 @@ _classes = class_tables(metadata)
 class_document, class_percentile = _classes.class_document, _classes.class_percentile
 class_facts, class_membership, arrears = _classes.class_facts, _classes.class_membership, _classes.arrears
 analysis_run, analysis_line = _classes.analysis_run, _classes.analysis_line
+_exchange = exchange_tables(metadata)
+import_file, import_part, import_error = _exchange.import_file, _exchange.import_part, _exchange.import_error
 Moment = DateTime(timezone=True)
 Money, Power = Numeric(16, 2), Numeric(14, 6)
 

@@ -134,13 +134,17 @@ class Caller:
     url: str
     token: Any
 
-    async def __call__(self, method: str, path: str, *, by: str) -> tuple[int, Any]:
+    async def __call__(self, method: str, path: str, *, by: str, body: Any = None) -> tuple[int, Any]:
+        """`body` is sent as JSON, bytes as they are; an answer that is no JSON comes back as text."""
         header = {"Authorization": f"Bearer {self.token(by)}", "Idempotency-Key": f"key-{next(numbers):08}"}
+        sent = {"data": body} if isinstance(body, bytes) else {"json": body}
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, f"{self.url}/portrait/v1{path}", headers=header) as answer,
+            session.request(method, f"{self.url}/portrait/v1{path}", headers=header, **sent) as answer,
         ):
-            return answer.status, await answer.json(content_type=None)
+            if "json" in answer.content_type:
+                return answer.status, await answer.json(content_type=None)
+            return answer.status, await answer.text()
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,1 @@
+"""Formats of interval data: files in, files out. Nothing here knows tables or events."""

@@ -1,0 +1,1 @@
+"""Files of interval data in, a customer's own data out."""
