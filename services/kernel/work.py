@@ -100,13 +100,15 @@ class UnitOfWork:
         before: Any = None,
         after: Any = None,
         reason: str | None = None,
+        rows: int = 1,
     ) -> None:
-        """Note who did what to which object; `before` and `after` are kept as hashes only."""
+        """Note who did what to which object, or to how many; `before` and `after` are kept as hashes only."""
         await self.db.execute(
             insert(self.tables.audit).values(
                 actor=self.actor.person_id,
                 acting_for=self.actor.acting_for,
                 role=self.actor.role,
+                rows=rows,
                 action=action,
                 object_type=object_type,
                 object_id=object_id,

@@ -4,6 +4,8 @@ from sqlalchemy import select
 
 from services.kernel.jobs import JobRun
 from services.portrait import tables as t
+from services.portrait.classes.analyses import execute, open_analyses
+from services.portrait.classes.freezing import freeze_month
 from services.portrait.customers.happenings import reassess_all
 from services.portrait.customers.readings import adopt_registers
 from services.portrait.metering.changes import note_days
@@ -64,6 +66,22 @@ async def adopt_readings(run: JobRun) -> None:
     async with run.chunk() as work:
         await note_days(work, days=await adopt_orphans(await work.raw()))
         await adopt_registers(work)
+
+
+async def freeze_class_borders(run: JobRun) -> None:
+    """At the first look into a new month; all customers are then seen under the new borders."""
+    async with run.chunk("freeze") as work:
+        frozen = await freeze_month(work)
+    if frozen:
+        await refresh_profiles(run)
+
+
+async def execute_analyses(run: JobRun) -> None:
+    async with run.chunk("look") as work:
+        asked = await open_analyses(work)
+    for run_id in asked:
+        async with run.chunk(run_id) as work:
+            await execute(work, run_id=run_id)
 
 
 async def refresh_profiles(run: JobRun) -> None:

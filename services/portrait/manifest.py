@@ -17,6 +17,7 @@ from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, ConsumesInBulk, Job, Service
 from services.portrait import api, events_in, events_out, jobs, metrics, tables
+from services.portrait.classes import api as classes_api
 from services.portrait.customers.readings import take_readings
 from services.portrait.exchange import api as exchange_api
 from services.portrait.exchange.reading import read_imports
@@ -80,7 +81,13 @@ SERVICE = Service(
     owned=tables.OWNED,
     api_hidden=frozenset({"changed_days"}),
     observe=metrics.observe,
-    routers=(api.router, metering_api.router, exchange_api.router, door_router(service="portrait", events=RELAYS)),
+    routers=(
+        api.router,
+        classes_api.router,
+        metering_api.router,
+        exchange_api.router,
+        door_router(service="portrait", events=RELAYS),
+    ),
     jobs=(
         Job(name="review-days", every=timedelta(seconds=5), run=jobs.review_days),
         Job(name="estimate-gaps", every=timedelta(hours=6), run=jobs.estimate_gaps),
@@ -88,6 +95,8 @@ SERVICE = Service(
         Job(name="close-months", every=timedelta(seconds=1), run=jobs.close_months),
         Job(name="monthly-scores", every=timedelta(milliseconds=500), run=jobs.monthly_scores),
         Job(name="adopt-readings", every=timedelta(minutes=1), run=jobs.adopt_readings),
+        Job(name="freeze-class-borders", every=timedelta(hours=1), run=jobs.freeze_class_borders),
+        Job(name="analyses", every=timedelta(seconds=1), run=jobs.execute_analyses),
         Job(name="refresh-profiles", every=timedelta(hours=6), run=jobs.refresh_profiles),
     ),
 )

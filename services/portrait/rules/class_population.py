@@ -18,7 +18,7 @@ _PERCENTILES = {
     "complaint_rate_at_least": "complaint_rate",
 }
 """Threshold -> indicator whose top share it cuts off."""
-_STANDARDISED = ("supply_nature_score", "avg_monthly_kwh", "monthly_service_rate", "kwh_growth_rate", "complaint_rate")
+STANDARDISED = ("supply_nature_score", "avg_monthly_kwh", "monthly_service_rate", "kwh_growth_rate", "complaint_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def freeze_borders(*, population: Population, top_share: float) -> FrozenBorders
         if border > 0:
             thresholds[name] = border
     spread = {}
-    for code in _STANDARDISED:
+    for code in STANDARDISED:
         known = _known(on_scale(code, population.columns[code]))
         if known.size:
             spread[code] = (float(known.mean()), float(known.std()))
@@ -84,7 +84,7 @@ def on_scale(code: str, values: Floats) -> Floats:
 def standardised(*, population: Population, rules: ClassRules) -> dict[str, Floats]:
     """z by indicator; 0, the population's mean, where there is no value or no spread."""
     result = {}
-    for code in _STANDARDISED:
+    for code in STANDARDISED:
         mean, deviation = rules.population.get(code, (0.0, 0.0))
         values = population.columns[code]
         if deviation <= 0:

@@ -1,0 +1,1 @@
+"""Pure models over matrices that need a solver's library."""
