@@ -2,13 +2,40 @@
 
 from datetime import timedelta
 
-from services.contracts.inspection import HazardClosed, HazardFound, HazardOverdue, HazardRectified, HazardVoided
-from services.contracts.marketing import PersonChanged
+from services.contracts.inspection import (
+    HazardClosed,
+    HazardEscalated,
+    HazardFound,
+    HazardOverdue,
+    HazardRectified,
+    HazardVoided,
+)
+from services.contracts.marketing import (
+    ApplicationProgressed,
+    ArrearsCleared,
+    ArrearsOpened,
+    BillCancelled,
+    BillIssued,
+    PaymentRecorded,
+    PersonChanged,
+)
 from services.contracts.organisation import PostChanged, UnitChanged
-from services.contracts.outage import FaultOutageDetected, OutageSupplyRestored, PlannedOutagePublished
-from services.contracts.portrait import CustomerProfileChanged, CustomerReclassified, EfficiencyScored
+from services.contracts.outage import (
+    FaultOutageDetected,
+    OutageSupplyRestored,
+    PlannedOutageCancelled,
+    PlannedOutageChanged,
+    PlannedOutagePublished,
+    RestorationEstimated,
+)
+from services.contracts.portrait import (
+    CustomerProfileChanged,
+    CustomerReclassified,
+    EfficiencyScored,
+    MonthlyUsageComputed,
+)
 from services.kernel.work import UnitOfWork
-from services.notify import reports
+from services.notify import billing, reports
 from services.notify.directory import customers, persons, posts
 
 HOLD_FOR_PARTS = timedelta(seconds=1)
@@ -67,6 +94,10 @@ async def on_hazard_overdue(event: HazardOverdue, *, work: UnitOfWork) -> None:
     await reports.hazard(work, event=event, event_class="hazard-overdue", occasion=str(event.version))
 
 
+async def on_hazard_escalated(event: HazardEscalated, *, work: UnitOfWork) -> None:
+    await reports.hazard(work, event=event, event_class="hazard-escalated", occasion=str(event.version))
+
+
 async def on_fault_outage(event: FaultOutageDetected, *, work: UnitOfWork) -> None:
     await reports.outage(
         work, event_class="fault-outage", subject_id=event.outage_id, at=event.detected_at, part=event.affected,
@@ -81,12 +112,20 @@ async def on_supply_restored(event: OutageSupplyRestored, *, work: UnitOfWork) -
     )  # fmt: skip
 
 
+async def on_restoration_estimated(event: RestorationEstimated, *, work: UnitOfWork) -> None:
+    await reports.restoration_estimated(work, event=event)
+
+
 async def on_planned_outage(event: PlannedOutagePublished, *, work: UnitOfWork) -> None:
-    facts = {"at": event.starts_at.isoformat(), "until": event.ends_at.isoformat(), "reason": event.reason}
-    await reports.outage(
-        work, event_class="planned-outage", subject_id=event.outage_id, at=work.now, part=event.affected,
-        facts=facts, hold=HOLD_FOR_PARTS,
-    )  # fmt: skip
+    await reports.planned_outage(work, event=event, hold=HOLD_FOR_PARTS)
+
+
+async def on_planned_outage_changed(event: PlannedOutageChanged, *, work: UnitOfWork) -> None:
+    await reports.planned_outage(work, event=event, hold=HOLD_FOR_PARTS, occasion=str(event.version))
+
+
+async def on_planned_outage_cancelled(event: PlannedOutageCancelled, *, work: UnitOfWork) -> None:
+    await reports.planned_outage(work, event=event, hold=HOLD_FOR_PARTS)
 
 
 async def on_efficiency_scored(event: EfficiencyScored, *, work: UnitOfWork) -> None:
@@ -95,3 +134,31 @@ async def on_efficiency_scored(event: EfficiencyScored, *, work: UnitOfWork) -> 
 
 async def on_customer_reclassified(event: CustomerReclassified, *, work: UnitOfWork) -> None:
     await reports.reclassification(work, event=event)
+
+
+async def on_usage_computed(event: MonthlyUsageComputed, *, work: UnitOfWork) -> None:
+    await billing.usage_computed(work, event=event)
+
+
+async def on_bill_issued(event: BillIssued, *, work: UnitOfWork) -> None:
+    await billing.bill_issued(work, event=event)
+
+
+async def on_bill_cancelled(event: BillCancelled, *, work: UnitOfWork) -> None:
+    await billing.bill_cancelled(work, event=event)
+
+
+async def on_payment_recorded(event: PaymentRecorded, *, work: UnitOfWork) -> None:
+    await billing.payment_recorded(work, event=event)
+
+
+async def on_arrears_opened(event: ArrearsOpened, *, work: UnitOfWork) -> None:
+    await billing.arrears_opened(work, event=event)
+
+
+async def on_arrears_cleared(event: ArrearsCleared, *, work: UnitOfWork) -> None:
+    await billing.arrears_cleared(work, event=event)
+
+
+async def on_application_progressed(event: ApplicationProgressed, *, work: UnitOfWork) -> None:
+    await billing.application_progressed(work, event=event)

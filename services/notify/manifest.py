@@ -1,6 +1,14 @@
 """The face of notify: people, posts, messages, tickets."""
 
-from services.contracts.inspection import HazardClosed, HazardFound, HazardOverdue, HazardRectified, HazardVoided
+from services.contracts import marketing
+from services.contracts.inspection import (
+    HazardClosed,
+    HazardEscalated,
+    HazardFound,
+    HazardOverdue,
+    HazardRectified,
+    HazardVoided,
+)
 from services.contracts.marketing import PersonChanged
 from services.contracts.notify import (
     EngagementsChanged,
@@ -14,8 +22,20 @@ from services.contracts.notify import (
     TicketOpened,
 )
 from services.contracts.organisation import PostChanged, UnitChanged
-from services.contracts.outage import FaultOutageDetected, OutageSupplyRestored, PlannedOutagePublished
-from services.contracts.portrait import CustomerProfileChanged, CustomerReclassified, EfficiencyScored
+from services.contracts.outage import (
+    FaultOutageDetected,
+    OutageSupplyRestored,
+    PlannedOutageCancelled,
+    PlannedOutageChanged,
+    PlannedOutagePublished,
+    RestorationEstimated,
+)
+from services.contracts.portrait import (
+    CustomerProfileChanged,
+    CustomerReclassified,
+    EfficiencyScored,
+    MonthlyUsageComputed,
+)
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Service
@@ -42,11 +62,22 @@ SERVICE = Service(
         Consumes(event=HazardClosed, handler=events_in.on_hazard_closed),
         Consumes(event=HazardVoided, handler=events_in.on_hazard_voided),
         Consumes(event=HazardOverdue, handler=events_in.on_hazard_overdue),
+        Consumes(event=HazardEscalated, handler=events_in.on_hazard_escalated),
         Consumes(event=FaultOutageDetected, handler=events_in.on_fault_outage),
         Consumes(event=OutageSupplyRestored, handler=events_in.on_supply_restored),
+        Consumes(event=RestorationEstimated, handler=events_in.on_restoration_estimated),
         Consumes(event=PlannedOutagePublished, handler=events_in.on_planned_outage),
+        Consumes(event=PlannedOutageChanged, handler=events_in.on_planned_outage_changed),
+        Consumes(event=PlannedOutageCancelled, handler=events_in.on_planned_outage_cancelled),
         Consumes(event=EfficiencyScored, handler=events_in.on_efficiency_scored),
         Consumes(event=CustomerReclassified, handler=events_in.on_customer_reclassified),
+        Consumes(event=MonthlyUsageComputed, handler=events_in.on_usage_computed),
+        Consumes(event=marketing.BillIssued, handler=events_in.on_bill_issued),
+        Consumes(event=marketing.BillCancelled, handler=events_in.on_bill_cancelled),
+        Consumes(event=marketing.PaymentRecorded, handler=events_in.on_payment_recorded),
+        Consumes(event=marketing.ArrearsOpened, handler=events_in.on_arrears_opened),
+        Consumes(event=marketing.ArrearsCleared, handler=events_in.on_arrears_cleared),
+        Consumes(event=marketing.ApplicationProgressed, handler=events_in.on_application_progressed),
     ),
     publishes=(
         PostAssigned,

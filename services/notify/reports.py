@@ -6,16 +6,31 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from services.contracts.inspection import HazardClosed, HazardFound, HazardOverdue, HazardRectified, HazardVoided
-from services.contracts.outage import AffectedPart
+from services.contracts.inspection import (
+    HazardClosed,
+    HazardEscalated,
+    HazardFound,
+    HazardOverdue,
+    HazardRectified,
+    HazardVoided,
+)
+from services.contracts.outage import (
+    AffectedPart,
+    PlannedOutageCancelled,
+    PlannedOutageChanged,
+    PlannedOutagePublished,
+    RestorationEstimated,
+)
 from services.contracts.portrait import CustomerReclassified, EfficiencyScored
 from services.kernel.wire import WaitingFor
 from services.kernel.work import UnitOfWork
 from services.notify.delivery.happenings import Happening, release, tell
+from services.notify.policy.classes import class_of
 from services.notify.policy.planning import Place
 from services.notify.tables import customer, set_part
 
-Hazard = HazardFound | HazardRectified | HazardClosed | HazardOverdue | HazardVoided
+Hazard = HazardFound | HazardRectified | HazardClosed | HazardOverdue | HazardVoided | HazardEscalated
+PlannedOutage = PlannedOutagePublished | PlannedOutageChanged | PlannedOutageCancelled
 
 
 async def hazard(work: UnitOfWork, *, event: Hazard, event_class: str, occasion: str = "") -> None:
@@ -36,12 +51,12 @@ async def hazard(work: UnitOfWork, *, event: Hazard, event_class: str, occasion:
 
 async def outage(
     work: UnitOfWork, *, event_class: str, subject_id: str, at: datetime, part: AffectedPart, facts: dict[str, Any],
-    hold: timedelta,
+    hold: timedelta, occasion: str = "",
 ) -> None:  # fmt: skip
     """Messages wait for the rest of the set, but not longer than `hold`; with its last part they go."""
     complete = await _all_parts(work, event_class, part)
     happening = Happening(
-        event_class=event_class, subject_id=subject_id, event_at=at, facts=facts,
+        event_class=event_class, subject_id=subject_id, occasion=occasion, event_at=at, facts=facts,
         customers=frozenset(a.customer_id for a in part.affected),
         places=frozenset(Place(customer_id=a.customer_id, account_id=a.account_id) for a in part.affected),
         part=f"{part.set_version}.{part.part}", hold_until=None if complete else work.now + hold,
@@ -50,6 +65,26 @@ async def outage(
         await tell(work, happening=happening)
     if complete:
         await release(work, name=happening.name)
+
+
+async def planned_outage(work: UnitOfWork, *, event: PlannedOutage, hold: timedelta, occasion: str = "") -> None:
+    facts = {"at": event.starts_at.isoformat(), "until": event.ends_at.isoformat(), "reason": event.reason}
+    await outage(
+        work, event_class=class_of(event), subject_id=event.outage_id, at=work.now, part=event.affected, facts=facts,
+        hold=hold, occasion=occasion,
+    )  # fmt: skip
+
+
+async def restoration_estimated(work: UnitOfWork, *, event: RestorationEstimated) -> None:
+    """Goes to all who were told of the fault; a new estimate is a new message."""
+    await tell(
+        work,
+        happening=Happening(
+            event_class="restoration-estimated", subject_id=event.outage_id, customers=frozenset(),
+            occasion=event.expected_at.isoformat(), event_at=event.estimated_at,
+            facts={"expected": event.expected_at.isoformat()},
+        ),
+    )  # fmt: skip
 
 
 async def score(work: UnitOfWork, *, event: EfficiencyScored) -> None:

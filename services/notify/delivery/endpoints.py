@@ -35,7 +35,7 @@ async def recipients_of(
     )  # fmt: skip
     return [
         Recipient(
-            person_id=person_of(row.endpoint_id), customer_id=row.customer_id, channel="webhook",
+            person_id=person_of(row.endpoint_id), customer_id=row.customer_id, channels=("webhook",),
             places=tuple(sorted(p for p in places if p.customer_id == row.customer_id)),
         )
         for row in await work.db.execute(query.order_by(e.endpoint_id))

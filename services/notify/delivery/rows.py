@@ -10,12 +10,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
 from services.notify.channel_settings import channel_settings
+from services.notify.directory import contacts
 from services.notify.policy.planning import Place
-from services.notify.tables import attempt, contact, delivery, delivery_account, webhook_endpoint
+from services.notify.tables import attempt, delivery, delivery_account, webhook_endpoint
 
 Row = Mapping[str, Any]
-CHANNEL_OF_CONTACT = {"wechat": "wechat", "mobile": "sms", "mail": "mail", "wecom": "wecom"}
-CONTACT_OF_CHANNEL = {channel: kind for kind, channel in CHANNEL_OF_CONTACT.items()}
+CONTACT_OF_CHANNEL = contacts.KIND_OF
 OPEN = ("held", "pending", "sending")
 TOLD = ("accepted", "unknown", "delivered", "acknowledged")
 """States in which the person has the message, or may have it."""
@@ -71,14 +71,7 @@ async def note_attempt(work: UnitOfWork, row: Row, *, outcome: str, reason: str 
 async def reach_of(work: UnitOfWork, people: Iterable[str]) -> dict[str, frozenset[str]]:
     """The channels of this installation for which each person has a contact that works."""
     there = channel_settings().channels()
-    query = select(contact.c.person_id, contact.c.kind).where(
-        contact.c.person_id.in_(sorted(people)), contact.c.unusable_because.is_(None)
-    )
-    found: dict[str, set[str]] = {}
-    for row in await work.db.execute(query):
-        if CHANNEL_OF_CONTACT.get(row.kind) in there:
-            found.setdefault(row.person_id, set()).add(CHANNEL_OF_CONTACT[row.kind])
-    return {person_id: frozenset(channels) for person_id, channels in found.items()}
+    return {person: channels & there for person, channels in (await contacts.reach_of(work, people)).items()}
 
 
 async def mark_unusable(work: UnitOfWork, row: Row, *, because: str) -> None:
@@ -86,7 +79,5 @@ async def mark_unusable(work: UnitOfWork, row: Row, *, because: str) -> None:
     if row["channel"] == "webhook":
         mine = webhook_endpoint.c.endpoint_id == row["person_id"].removeprefix("webhook:")
         await work.db.execute(update(webhook_endpoint).where(mine).values(active=False))
-    kind = CONTACT_OF_CHANNEL.get(row["channel"])
-    if kind is not None:
-        own = update(contact).where(contact.c.person_id == row["person_id"], contact.c.kind == kind)
-        await work.db.execute(own.values(unusable_because=because[:200]))
+    elif row["channel"] in CONTACT_OF_CHANNEL:
+        await contacts.mark_unusable(work, person_id=row["person_id"], because=because, channel=row["channel"])

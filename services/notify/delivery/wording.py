@@ -34,7 +34,12 @@ async def addresses(work: UnitOfWork, *, channel: str, people: Sequence[str]) ->
     query = (
         select(person.c.person_id, person.c.wrapped_key, contact.c.value_cipher)
         .join_from(person, contact)
-        .where(person.c.person_id.in_(people), contact.c.kind == kind, contact.c.unusable_because.is_(None))
+        .where(
+            person.c.person_id.in_(people),
+            contact.c.kind == kind,
+            contact.c.in_force,
+            contact.c.unusable_because.is_(None),
+        )
     )
     return {
         row.person_id: vault().unwrap(row.wrapped_key, person_id=row.person_id).open(row.value_cipher, field=kind)

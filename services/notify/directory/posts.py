@@ -11,8 +11,8 @@ from services.kernel.auth.directory import grants_of
 from services.kernel.auth.grants import replace_grants
 from services.kernel.wire import Poison
 from services.kernel.work import UnitOfWork
-from services.notify.directory.expansion import Organisation, Post, digest, grants_of_post
-from services.notify.tables import holding, post, unit
+from services.notify.directory.expansion import Handover, Leave, Organisation, Post, digest, grants_of_post
+from services.notify.tables import handover, holding, leave, post, post_deputy, unit
 
 MOST_GRANTS = 2_000
 
@@ -53,7 +53,7 @@ async def lock_directory(work: UnitOfWork) -> None:
 
 async def publish_posts(work: UnitOfWork) -> None:
     """Expand all posts; store and publish those whose grants changed."""
-    organisation, posts = await _drawn(work)
+    organisation, posts = await drawn_posts(work)
     for row, drawn in posts:
         grants = grants_of_post(drawn, organisation=organisation)
         if len(grants) > MOST_GRANTS:
@@ -78,20 +78,34 @@ async def _publish(work: UnitOfWork, post_id: str, version: int, grants: tuple[A
     work.emit(PostAssigned(post_id=post_id, version=version, grants=grants))
 
 
-async def _drawn(work: UnitOfWork) -> tuple[Organisation, list[tuple[Any, Post]]]:
+async def drawn_posts(work: UnitOfWork) -> tuple[Organisation, list[tuple[Any, Post]]]:
     """The tree, and every post as stored and as the rules see it."""
     units = await work.db.execute(select(unit.c.unit_id, unit.c.parent_id))
     holdings: dict[str, list[Holding]] = {}
     for h in await work.db.execute(select(holding).order_by(holding.c.post_id, holding.c.ordinal)):
         held = Holding(person_id=h.person_id, valid_from=h.valid_from, valid_to=h.valid_to, acting_for=h.acting_for)
         holdings.setdefault(h.post_id, []).append(held)
+    deputies: dict[str, list[str]] = {}
+    for d in await work.db.execute(select(post_deputy).order_by(post_deputy.c.post_id, post_deputy.c.rank)):
+        deputies.setdefault(d.post_id, []).append(d.person_id)
+    steps: dict[str, list[Handover]] = {}
+    for s in await work.db.execute(select(handover).order_by(handover.c.effective_at)):
+        step = Handover(from_person_id=s.from_person_id, to_person_id=s.to_person_id, effective_at=s.effective_at)
+        steps.setdefault(s.post_id, []).append(step)
     rows = (await work.db.execute(select(post).order_by(post.c.post_id).with_for_update())).all()
     posts = [
         Post(
             post_id=p.post_id, unit_id=p.unit_id, role=p.role, customer_ids=tuple(p.customer_ids),
-            holdings=tuple(holdings.get(p.post_id, ())), active=p.active,
+            holdings=tuple(holdings.get(p.post_id, ())), deputies=tuple(deputies.get(p.post_id, ())),
+            handovers=tuple(steps.get(p.post_id, ())), active=p.active,
         )
         for p in rows
     ]  # fmt: skip
-    organisation = Organisation(parents={u.unit_id: u.parent_id for u in units})
+    away = await work.db.execute(select(leave).order_by(leave.c.starts_at, leave.c.leave_id))
+    organisation = Organisation(
+        parents={u.unit_id: u.parent_id for u in units},
+        leaves=tuple(
+            Leave(person_id=a.person_id, starts_at=a.starts_at, ends_at=a.ends_at, deputy_id=a.deputy_id) for a in away
+        ),
+    )
     return organisation, list(zip(rows, posts, strict=True))

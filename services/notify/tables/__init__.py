@@ -12,13 +12,19 @@ from services.notify.tables.messages import (
     set_part,
     token_bucket,
 )
-from services.notify.tables.people import account, contact, customer, engagement, holding, person, post, unit
+from services.notify.tables.organisation import duty, handover, holding, leave, post, post_deputy, unit
+from services.notify.tables.people import account, contact, customer, engagement, person
+from services.notify.tables.policies import planning, policy_version
+from services.notify.tables.tasks import task
 from services.notify.tables.tickets import ticket
 from services.notify.tables.webhooks import webhook_endpoint
 
 OWNED = {
-    t.name: "customer_id" for t in (engagement, customer, account, delivery, delivery_account, ticket, webhook_endpoint)
-}
+    t.name: "customer_id"
+    for t in (
+        engagement, customer, account, delivery, delivery_account, ticket, webhook_endpoint, planning, task,
+    )
+}  # fmt: skip
 __all__ = [
     "OWNED",
     "account",
@@ -28,15 +34,22 @@ __all__ = [
     "customer",
     "delivery",
     "delivery_account",
+    "duty",
     "early_receipt",
     "engagement",
+    "handover",
     "holding",
+    "leave",
     "metadata",
     "person",
+    "planning",
+    "policy_version",
     "post",
+    "post_deputy",
     "preference",
     "quiet_hours",
     "set_part",
+    "task",
     "ticket",
     "token_bucket",
     "unit",

@@ -1,48 +1,120 @@
-"""From the facts of a happening to the words a person reads: templates are data in `templates/messages.json`."""
+"""From the facts of a happening to the words a person reads: what is shipped, and how any set of texts is filled."""
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.kernel.clock import BUSINESS_ZONE
 from services.notify.adapters.wechat.fields import FIELD_RULES, CannotShorten, field_type, shorten
+from services.notify.templates.facts import FactType, context_of
+from services.notify.templates.sandbox import MOST_SOURCE_CHARS, render
 
-_GRADES = {
-    "zh": {"critical": "危急", "serious": "严重", "general": "一般"},
-    "en": {"critical": "critical", "serious": "serious", "general": "general"},
-}
-_CLASSES_ZH = {
-    "high-reliability": "高可靠", "high-contribution": "高贡献", "high-service": "高服务", "high-potential": "高潜力",
-}  # fmt: skip
+Language = Literal["zh", "en"]
+_Source = Annotated[str, Field(max_length=MOST_SOURCE_CHARS)]
 _LABELS = {
-    "customer": "客户名称", "accounts": "户号", "at": "时间", "until": "截止时间", "finding": "隐患内容",
-    "grade": "隐患等级", "note": "备注", "month": "月份", "score": "得分",
+    "customer": "客户名称", "account_list": "户号", "at": "时间", "until": "截止时间", "finding": "隐患内容",
+    "grade": "隐患等级", "note": "备注", "month": "月份", "score": "得分", "expected": "预计时间", "amount": "金额",
+    "due_on": "截止日期", "reason": "原因", "since": "起始时间", "kind": "业务类型", "stage": "办理环节",
+    "post": "岗位", "energy_number": "电量",
 }  # fmt: skip
-_LONGEST_STRING = 32
 
 
-class Wording(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Wording(_Part):
+    """The sources of one message on one channel in one language; `template_id` and `fields` are WeChat's."""
+
+    title: _Source
+    body: _Source
+    template_id: Annotated[str, Field(max_length=64)] = ""
+    fields: Annotated[dict[str, _Source], Field(max_length=12)] = {}
+
+
+class _WechatShape(_Part):
+    template_id: str
+    fields: dict[str, str]
+
+
+class _Shipped(_Part):
+    title: str
+    body: str
+    note: str = ""
+    sms: str | None = None
+
+
+class Template(_Part):
+    """All that is shipped for one event class."""
+
+    facts: dict[str, FactType]
+    wechat: _WechatShape | None = None
+    zh: _Shipped
+    en: _Shipped
+
+    @property
+    def template_id(self) -> str:
+        return self.wechat.template_id if self.wechat else ""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return self.wechat.fields if self.wechat else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """What goes out on one channel: a text, and for WeChat the short fields of a registered template."""
 
     title: str
     body: str
-    note: str
+    template_id: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
 
 
-class Template(BaseModel):
-    """`fields` maps the fields of the registered WeChat template to facts."""
+Key = tuple[str, str, str]
+"""Event class, channel, language."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    template_id: str
-    fields: dict[str, str]
-    zh: Wording
-    en: Wording
+@dataclass(frozen=True, kw_only=True)
+class TextSet:
+    """Every wording in force. A channel without its own is worded as the inbox, a language without its own as zh."""
+
+    wordings: Mapping[Key, Wording]
+
+    def wording(self, event_class: str, *, channel: str, language: str) -> Wording:
+        """Raises KeyError for a class that has no words at all."""
+        for key in (
+            (event_class, channel, language), (event_class, "inbox", language), (event_class, channel, "zh"),
+        ):  # fmt: skip
+            if key in self.wordings:
+                return self.wordings[key]
+        return self.wordings[event_class, "inbox", "zh"]
+
+    def render(
+        self, event_class: str, *, channel: str, language: str, facts: Mapping[str, Any], account_ids: Sequence[str]
+    ) -> Rendering:
+        """Raises `WrongFact` for facts that are not as the class declares them."""
+        wording = self.wording(event_class, channel=channel, language=language)
+        return fill(
+            wording, declared=templates()[event_class].facts, language=language, facts=facts, account_ids=account_ids
+        )
+
+
+def fill(
+    wording: Wording, *, declared: Mapping[str, FactType], language: str, facts: Mapping[str, Any],
+    account_ids: Sequence[str],
+) -> Rendering:  # fmt: skip
+    context = context_of(declared, facts=facts, language=language, account_ids=account_ids)
+    return Rendering(
+        title=render(wording.title, context),
+        body=render(wording.body, context),
+        template_id=wording.template_id,
+        fields={name: _fitted(render(source, context), name) or "-" for name, source in wording.fields.items()},
+    )
 
 
 @lru_cache(maxsize=1)
@@ -51,76 +123,63 @@ def templates() -> dict[str, Template]:
     return {name: Template.model_validate(value) for name, value in raw.items()}
 
 
+@lru_cache(maxsize=1)
+def shipped_texts() -> TextSet:
+    wordings: dict[Key, Wording] = {}
+    for event_class, template in templates().items():
+        for language, said in (("zh", template.zh), ("en", template.en)):
+            wordings[event_class, "inbox", language] = Wording(title=said.title, body=said.body)
+            if template.wechat is not None:
+                fields = {n: said.note if s == "{{ note }}" else s for n, s in template.wechat.fields.items()}
+                wordings[event_class, "wechat", language] = Wording(
+                    title=said.title, body=said.body, template_id=template.wechat.template_id, fields=fields
+                )
+            if said.sms is not None:
+                wordings[event_class, "sms", language] = Wording(title=said.title, body=said.sms)
+    return TextSet(wordings=wordings)
+
+
 def registered_templates() -> list[dict[str, Any]]:
     """What has to be registered at the Official Account: id, title and the typed fields with their labels."""
     seen: dict[str, dict[str, Any]] = {}
     for template in templates().values():
-        fields = {name: _LABELS[fact] for name, fact in template.fields.items()}
-        entry = {"template_id": template.template_id, "title": template.zh.title, "fields": fields}
-        seen.setdefault(template.template_id, entry)
+        if template.wechat is None:
+            continue
+        fields = {name: _label(source) for name, source in template.wechat.fields.items()}
+        entry = {"template_id": template.wechat.template_id, "title": template.zh.title, "fields": fields}
+        seen.setdefault(template.wechat.template_id, entry)
     return list(seen.values())
+
+
+def _label(source: str) -> str:
+    return _LABELS[source.strip("{} ").split("|")[0]]
 
 
 def title_and_body(
     event_class: str, *, language: str, facts: Mapping[str, Any], account_ids: Sequence[str]
 ) -> tuple[str, str]:
-    """The full text, with every account named."""
-    wording = _wording(event_class, language)
-    words = _words(facts, language)
-    return wording.title, wording.body.format(**words, accounts=("、" if language == "zh" else ", ").join(account_ids))
+    """The full text as shipped, with every account named."""
+    rendering = shipped_texts().render(
+        event_class, channel="inbox", language=language, facts=facts, account_ids=account_ids
+    )
+    return rendering.title, rendering.body
 
 
 def wechat_fields(
     event_class: str, *, language: str, facts: Mapping[str, Any], account_ids: Sequence[str]
 ) -> dict[str, str]:
-    """The short fields of the WeChat template; too many accounts become `first,second,+3`."""
-    words = {
-        **_words(facts, language),
-        "accounts": _short_list(account_ids, longest=_LONGEST_STRING),
-        "note": _wording(event_class, language).note,
-    }
-    return {
-        name: _fitted(words[fact], name) or "-" for name, fact in templates()[event_class].fields.items()
-    }  # fmt: skip
+    """The short fields of the shipped WeChat template; too many accounts become `first,second,+3`."""
+    return (
+        shipped_texts()
+        .render(event_class, channel="wechat", language=language, facts=facts, account_ids=account_ids)
+        .fields
+    )
 
 
-def _wording(event_class: str, language: str) -> Wording:
-    template = templates()[event_class]
-    return template.en if language == "en" else template.zh
-
-
-def _words(facts: Mapping[str, Any], language: str) -> dict[str, str]:
-    words = {name: str(value) for name, value in facts.items()}
-    for name in ("at", "until"):
-        if name in words:
-            words[name] = _moment(words[name], language)
-    if "grade" in words:
-        words["grade"] = _GRADES["en" if language == "en" else "zh"][words["grade"]]
-    for name in ("before", "after"):
-        if isinstance(facts.get(name), list):
-            names = [c if language == "en" else _CLASSES_ZH.get(c, c) for c in facts[name]]
-            words[name] = (", " if language == "en" else "、").join(names) or "-"
-    return words
-
-
-def _moment(iso: str, language: str) -> str:
-    local = datetime.fromisoformat(iso).astimezone(BUSINESS_ZONE)
-    return local.strftime("%Y-%m-%d %H:%M" if language == "en" else "%Y年%m月%d日 %H:%M")
-
-
-def _short_list(items: Sequence[str], *, longest: int) -> str:
-    for shown in range(len(items), 0, -1):
-        rest = len(items) - shown
-        line = ",".join(items[:shown]) + (f",+{rest}" if rest else "")
-        if len(line) <= longest:
-            return line
-    return f"{len(items)}"
-
-
-def _fitted(value: str, field: str) -> str:
+def _fitted(value: str, field_name: str) -> str:
     """Free text may be cut; every other type keeps its value or is refused by the provider, never falsified."""
     line = " ".join(value.split())
     try:
-        return shorten(rule=FIELD_RULES[field_type(field)], value=line)
+        return shorten(rule=FIELD_RULES[field_type(field_name)], value=line)
     except CannotShorten:
         return line

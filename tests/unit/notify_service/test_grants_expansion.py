@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from services.contracts.organisation import Holding
-from services.notify.directory.expansion import Organisation, Post, digest, grants_of_post
+from services.notify.directory.expansion import Handover, Leave, Organisation, Post, digest, grants_of_post, held_by
 
 YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 LEAVE = datetime(2026, 7, 1, tzinfo=UTC)
@@ -52,3 +52,50 @@ def test_a_unit_unknown_yet_grants_nothing_and_its_arrival_changes_the_digest() 
 def test_a_loop_in_the_tree_ends() -> None:
     loop = Organisation(parents={"a": "b", "b": "a"})
     assert loop.below(["a"]) == ["a", "b"]
+
+
+def away(person: str, *days: int, deputy: str | None = None) -> Leave:
+    begins, ends = days
+    return Leave(
+        person_id=person, starts_at=LEAVE.replace(day=begins), ends_at=LEAVE.replace(day=ends), deputy_id=deputy
+    )
+
+
+def acting(drawn: Post, *leaves: Leave) -> list[tuple[str, str | None, int, int]]:
+    return [
+        (h.person_id, h.acting_for, h.valid_from.day, h.valid_to.day)
+        for h in held_by(drawn, leaves=leaves)
+        if h.acting_for is not None and h.valid_to is not None
+    ]
+
+
+def test_the_first_deputy_who_is_there_acts_while_the_holder_is_away() -> None:
+    drawn = post(deputies=("B1", "B2"))
+    assert acting(drawn, away("P-manager", 5, 9)) == [("B1", "P-manager", 5, 9)]
+    assert acting(drawn, away("P-manager", 5, 9), away("B1", 8, 20)) == [("B2", "P-manager", 5, 9)]
+    assert acting(drawn, away("P-manager", 5, 9), away("B1", 9, 20)) == [("B1", "P-manager", 5, 9)]  # begins after
+    assert acting(drawn, away("P-manager", 5, 9), away("B1", 1, 5)) == [("B1", "P-manager", 5, 9)]  # over before
+    assert acting(drawn, away("P-manager", 5, 9), away("B1", 5, 6), away("B2", 8, 9)) == []
+    assert acting(drawn, away("P-manager", 5, 9, deputy="X")) == [("X", "P-manager", 5, 9)]
+    assert acting(drawn, away("somebody", 5, 9)) == []
+
+
+def test_a_deputy_acts_no_longer_than_the_holder_holds() -> None:
+    held = Holding(person_id="P-manager", valid_from=LEAVE.replace(day=6), valid_to=LEAVE.replace(day=8))
+    assert acting(post(deputies=("B1",), holdings=(held,)), away("P-manager", 5, 9)) == [("B1", "P-manager", 6, 8)]
+
+
+def test_a_hand_over_ends_one_holder_and_begins_the_other_at_the_same_instant() -> None:
+    step = Handover(from_person_id="P-manager", to_person_id="P-new", effective_at=LEAVE)
+    held = [(h.person_id, h.valid_from, h.valid_to) for h in held_by(post(handovers=(step,)), leaves=())]
+    assert held == [("P-manager", YEAR, LEAVE), ("P-new", LEAVE, None)]
+
+
+def test_personnel_that_repeats_the_old_holder_does_not_undo_a_hand_over_and_one_that_knows_it_adds_nothing() -> None:
+    step = Handover(from_person_id="P-manager", to_person_id="P-new", effective_at=LEAVE)
+    known = (
+        Holding(person_id="P-manager", valid_from=YEAR, valid_to=LEAVE), Holding(person_id="P-new", valid_from=LEAVE),
+    )  # fmt: skip
+    assert held_by(post(handovers=(step,)), leaves=()) == held_by(post(holdings=known, handovers=(step,)), leaves=())
+    back = Handover(from_person_id="P-new", to_person_id="P-manager", effective_at=LEAVE.replace(day=9))
+    assert [h.valid_to for h in held_by(post(handovers=(step, back)), leaves=())] == [LEAVE, None, back.effective_at]

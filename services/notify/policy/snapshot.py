@@ -1,0 +1,126 @@
+"""The people around a happening as the tables know them now: what the plan is drawn from."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
+
+from services.kernel.work import UnitOfWork
+from services.notify.channel_settings import channel_settings
+from services.notify.delivery.checks import wanted
+from services.notify.directory.contacts import reach_of
+from services.notify.directory.working_time import is_working_time
+from services.notify.policy.document import CHANNELS, Rule
+from services.notify.policy.planning import Charged, Directory, Engaged, Place
+from services.notify.tables import delivery, delivery_account, duty, engagement, preference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    customers: frozenset[str]
+    directory: Directory
+
+
+async def snapshot_of(
+    work: UnitOfWork, *, rule: Rule, event_class: str, customers: Collection[str], subject_id: str,
+    listed: Mapping[str, str],
+) -> Snapshot:  # fmt: skip
+    """`customers` may be empty where the happening ends another one: then those of whom people were told."""
+    told = await _places_told(work, rule.told_of, subject_id) if rule.told_of else {}
+    touched = frozenset(customers) or frozenset(p.customer_id for places in told.values() for p in places)
+    engaged = await _engaged(work, touched) if rule.customer_roles or rule.told_of else ()
+    charged = await _charged(work, touched, rule) if rule.staff_roles else ()
+    meant = (
+        {e.person_id for e in engaged if e.in_force(work.now)}
+        | {c.person_id for c in charged}
+        | set(told)
+        | set(listed)
+    )
+    offered = channel_settings().channels()
+    reach = {person: channels & offered for person, channels in (await reach_of(work, meant)).items()}
+    off = {} if rule.mandatory else await _switched_off(work, meant, event_class)
+    directory = Directory(engaged=engaged, charged=charged, listed=listed, reach=reach, off=off, told=told)
+    return Snapshot(customers=touched | frozenset(listed.values()), directory=directory)
+
+
+async def _switched_off(work: UnitOfWork, people: Iterable[str], event_class: str) -> dict[str, frozenset[str]]:
+    """Person -> channels not wanted for this class."""
+    p = preference.c
+    query = select(preference).where(p.person_id.in_(sorted(people)), p.event_class.in_((event_class, "*")))
+    words = {(w.person_id, w.event_class, w.channel): w.wanted for w in await work.db.execute(query)}
+    return {
+        person: frozenset(
+            c for c in CHANNELS if not wanted(words, person_id=person, event_class=event_class, channel=c)
+        )
+        for person in sorted({person for person, _, _ in words})
+    }
+
+
+async def _engaged(work: UnitOfWork, customers: Iterable[str]) -> tuple[Engaged, ...]:
+    """All who are or were something to these customers: the plan says of each why they are told or not."""
+    e = engagement.c
+    query = select(engagement).where(e.customer_id.in_(sorted(customers)))
+    return tuple(
+        Engaged(
+            person_id=r.person_id, customer_id=r.customer_id, role=r.role, account_ids=frozenset(r.account_ids),
+            valid_from=r.valid_from, valid_to=min(filter(None, (r.valid_to, r.ended_at)), default=None),
+        )
+        for r in await work.db.execute(query)
+    )  # fmt: skip
+
+
+async def _charged(work: UnitOfWork, customers: Iterable[str], rule: Rule) -> tuple[Charged, ...]:
+    g, area, known = work.tables.access_grant.c, work.tables.owner_area.c, sorted(customers)
+    held = (
+        g.role.in_(sorted(rule.staff_roles)), g.valid_from <= work.now, or_(g.valid_to.is_(None), g.valid_to > work.now)
+    )  # fmt: skip
+    by_name = select(g.person_id, g.scope_id, g.role, g.acting_for).where(
+        *held, g.scope_kind == "owner", g.scope_id.in_(known)
+    )
+    by_area = (
+        select(g.person_id, area.owner_id, g.role, g.acting_for)
+        .join_from(work.tables.access_grant, work.tables.owner_area, area.area_id == g.scope_id)
+        .where(*held, g.scope_kind == "area", area.owner_id.in_(known))
+        .distinct()
+    )
+    found = [
+        Charged(person_id=person, customer_id=customer_id, role=role, named=named, acting_for=acting_for)
+        for named, query in ((True, by_name), (False, by_area))
+        for person, customer_id, role, acting_for in await work.db.execute(query)
+    ]
+    return (*found, *await _on_duty(work, known, rule))
+
+
+async def _on_duty(work: UnitOfWork, customers: list[str], rule: Rule) -> list[Charged]:
+    if not rule.duty or is_working_time(work.now):
+        return []
+    area = work.tables.owner_area.c
+    query = (
+        select(duty.c.person_id, area.owner_id, duty.c.role)
+        .join_from(duty, work.tables.owner_area, area.area_id == duty.c.unit_id)
+        .where(area.owner_id.in_(customers), duty.c.starts_at <= work.now, duty.c.ends_at > work.now)
+        .distinct()
+    )
+    return [
+        Charged(person_id=person, customer_id=customer_id, role=role, named=False, on_duty=True)
+        for person, customer_id, role in await work.db.execute(query)
+    ]
+
+
+async def _places_told(work: UnitOfWork, event_class: str, subject_id: str) -> dict[str, frozenset[Place]]:
+    a = delivery_account.c
+    query = (
+        select(delivery.c.person_id, a.customer_id, a.account_id)
+        .join_from(delivery, delivery_account, a.delivery_id == delivery.c.delivery_id, isouter=True)
+        .where(
+            delivery.c.event_class == event_class,
+            delivery.c.subject_id == subject_id,
+            delivery.c.state != "suppressed",
+        )
+    )
+    told: dict[str, set[Place]] = {}
+    for row in await work.db.execute(query):
+        places = told.setdefault(row.person_id, set())
+        if row.account_id is not None:
+            places.add(Place(customer_id=row.customer_id, account_id=row.account_id))
+    return {person: frozenset(places) for person, places in told.items()}
