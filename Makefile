@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup lint test test-long demo run contracts contracts-released bench revision up down clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Keyline needs Python 3.11 or newer")'
@@ -16,10 +16,7 @@ $(READY): requirements.lock pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $@
 
-setrevision: $(READY) ## write the next migration of a service: make revision SERVICE=outage MESSAGE="Plans carry a window"
-	$(RUN) -m deploy.local.revision $(SERVICE) "$(MESSAGE)"
-
-up: $(READY) ## make the virtual environment from the lock file
+setup: $(READY) ## make the virtual environment from the lock file
 
 lint: $(READY) ## ruff, mypy --strict, import boundaries, sizes, generated files
 	$(RUN) -m ruff check .
@@ -39,8 +36,8 @@ test-long: $(READY) ## the long runs
 demo: $(READY) ## the whole loop on measured data, told as it happens; ends with one line of JSON
 	$(RUN) -m deploy.demo
 
-run: $(READY) ## the same, staying up with its addresses; Ctrl-C stops it, a second start keeps the data
-	$(RUN) -m deploy.demo --stay --folder var/run
+run: $(READY) ## the same, staying up with its addresses; Ctrl-C stops it, a second start keeps the data; SERVICE=outage: one more
+	@$(if $(SERVICE),exec $(RUN) -m deploy.local.service $(SERVICE),exec $(RUN) -m deploy.demo --stay --folder var/run)
 
 contracts: $(READY) ## write JSON Schemas, AsyncAPI, OpenAPI, the list of events and the READMEs' tables anew
 	$(RUN) -m services.contracts.generate

@@ -39,14 +39,22 @@ async def _play(
 
 
 def _stay(house: House, console: Console) -> None:
-    """Print where everything is and wait for Ctrl-C."""
-    for service in house.services:
-        console.print(f"  {service:<12} {house.url(service)}/docs", highlight=False)
-    console.print(f"  {'WeChat':<12} {house.sandbox}/sandbox/phone", highlight=False)
-    console.print(f"  {'sign-in':<12} curl -X POST '{house.issuer}/token?person_id=E-CHIEF'", highlight=False)
-    people = ", ".join([*(person for person, _ in STAFF), *(m.contact_id for m in MEMBERS), ELECTRICIAN])
-    console.print(f"  {'people':<12} {people}", highlight=False)
-    console.print("  Ctrl-C 停止全部 stops all of it", highlight=False)
+    """Print where everything is and how to sign in, and wait for Ctrl-C."""
+    assert house.broker is not None
+    assert house.postgres is not None
+    lines = [(s, f"{house.url(s)}/docs · /openapi.json · /readyz · /metrics") for s in house.services]
+    lines += [
+        ("WeChat", f"{house.sandbox}/sandbox/phone"),
+        ("Postgres", f"{house.postgres.host}:{house.postgres.port}"),
+        (house.broker.kind, house.broker.bootstrap_servers),
+        ("sign-in", f"curl -X POST '{house.issuer}/token?person_id={STAFF[0][0]}' → Authorization: Bearer …"),
+        ("staff", ", ".join(f"{person} ({role})" for person, role in STAFF)),
+        ("customers", ", ".join([*(m.contact_id for m in MEMBERS), ELECTRICIAN])),
+        ("one more", f"make run SERVICE={house.services[0]}"),
+    ]
+    for name, text in lines:
+        console.print(f"  {name:<12} {text}", highlight=False, soft_wrap=True, markup=False)
+    console.print("  Ctrl-C 停止全部，数据保留。 stops all of it; a second start keeps the data", highlight=False)
     with contextlib.suppress(KeyboardInterrupt):
         while not (ended := house.children.ended()):
             time.sleep(0.5)
@@ -71,7 +79,8 @@ def main() -> int:
     options = _arguments()
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if not options.stay:
+    told = options.folder / "told"
+    if not (options.stay and told.is_file()):  # what a broken story left behind cannot be told on
         shutil.rmtree(options.folder, ignore_errors=True)
     console = Console(stderr=False, width=120)
     console.print(f"Keyline demo, as of {AS_OF.isoformat()}, seed {options.seed}", highlight=False)
@@ -79,7 +88,6 @@ def main() -> int:
     kills = plan_kills(seed=kill_seed, services=options.kill)
     for kill in kills:
         console.print(f"  planned kill (seed {kill_seed}): {kill}", highlight=False)
-    told = options.folder / "told"
     with House(
         folder=options.folder.absolute(), services=SERVICES, as_of=AS_OF, durable=options.stay, followers=open_ids()
     ) as house:
@@ -87,6 +95,7 @@ def main() -> int:
             result = asyncio.run(_play(house, console, seed=options.seed, begun=begun, kills=kills, dump=options.dump))
             told.touch()
             sys.stdout.write(json.dumps(result) + "\n")
+            sys.stdout.flush()
         if options.stay:
             _stay(house, console)
     return 0

@@ -30,6 +30,11 @@ AUDIENCE = "keyline-local"
 DATABASE = "keyline"
 
 
+def environment_file(folder: Path, service: str) -> Path:
+    """Where a running house says how its services are reached."""
+    return folder / "environment" / f"{service}.env"
+
+
 @dataclass(kw_only=True)
 class House:
     """Everything below `folder`; a second start finds its data, its passwords and its clock again."""
@@ -59,6 +64,8 @@ class House:
 
     def close(self) -> None:
         self.children.stop_all()
+        for service in self.services:
+            environment_file(self.folder, service).unlink(missing_ok=True)
         if self.broker is not None:
             self.broker.stop()
         if self._server is not None:
@@ -79,6 +86,8 @@ class House:
         for service in self.services:
             self.children.add(self.command_of(service))
         self.children.start_all()
+        for service in self.services:
+            self._write_environment(service)
 
     @property
     def admin_dsn(self) -> str:
@@ -177,6 +186,13 @@ class House:
         if self.as_of is not None:
             found |= {"AS_OF": self.as_of.isoformat(), "AS_OF_STARTED_AT": self.clock_started_at()}
         return {f"KEYLINE_{name}": str(value) for name, value in found.items()}
+
+    def _write_environment(self, service: str) -> None:
+        """For another process of the service beside this one; gone when the house closes."""
+        file = environment_file(self.folder, service)
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{name}={value}\n" for name, value in self.environment(service).items()))
 
     def clock_started_at(self) -> float:
         """Epoch seconds at which the house's clock stood at `as_of`; kept, so that time goes on after a restart."""
