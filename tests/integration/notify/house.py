@@ -83,6 +83,7 @@ class NotifyHouse:
     database: Database
     applier: Applier
     sender: Sender
+    channel: WechatChannel
     wechat: FakeWechat
     admin: asyncpg.Connection
     offset: int = 0
@@ -210,13 +211,14 @@ async def open_house(postgres: PostgresServer, folder: Path) -> AsyncIterator[No
             transport=Transport(base_url=wechat.url),
         )  # fmt: skip
         async with client:
-            sender = Sender(database=database, channels={"wechat": [WechatChannel(client=client)]})
+            channel = WechatChannel(client=client)
+            sender = Sender(database=database, channels={"wechat": [channel]})
             try:
                 yield NotifyHouse(
                     settings=settings,
                     folder=folder,
                     database=database, applier=Applier(service=SERVICE, database=database), sender=sender,
-                    wechat=wechat, admin=admin,
+                    channel=channel, wechat=wechat, admin=admin,
                 )  # fmt: skip
             finally:
                 await admin.close()

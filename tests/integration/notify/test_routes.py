@@ -1,6 +1,14 @@
 """The routes as people see them: everyone their own, nobody a foreign customer's."""
 
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from uuid import uuid4
+
 from services.contracts.organisation import Holding, PostChanged
+from services.kernel.work import EVERYTHING, Actor, Cause, UnitOfWork
+from services.notify.adapters.port import Accepted
+from services.notify.delivery import outcomes
+from services.notify.delivery.outcomes import Answer
 from tests.integration.notify.house import CALLBACK_TOKEN, NotifyHouse
 from tests.integration.notify.test_delivery import YEAR, bodies, fault, part, person, profile
 
@@ -65,3 +73,28 @@ async def test_a_receipt_delivers_once_and_an_unsigned_one_is_refused(house: Not
         await house.send_due()
         assert await call.push(RECEIPT, token=CALLBACK_TOKEN) == 200
     assert [d["channel"] for d in bodies(await house.said("message-delivered"))] == ["wechat"]
+
+
+async def test_a_receipt_that_is_stored_while_its_answer_is_stored_counts(house: NotifyHouse) -> None:
+    await told(house)
+    [row] = await house.rows(
+        "UPDATE notify.delivery SET state = 'sending', attempts = 1 WHERE channel = 'wechat' RETURNING delivery_id"
+    )
+    answer = Answer(delivery_id=row["delivery_id"], number=1, outcome=Accepted(reference="M-1"))
+    async with _work(house) as work:
+        classes = {row["delivery_id"]: "TEMPLATE"}
+        await outcomes.record(work, provider=house.channel, answers=[answer], classes=classes)
+        receipt = asyncio.create_task(_receipt(house))
+        await asyncio.sleep(0.3)  # the answer is not committed yet
+    await receipt
+    assert [tuple(r) for r in await house.rows("SELECT state FROM notify.delivery")] == [("delivered",)]
+
+
+async def _receipt(house: NotifyHouse) -> None:
+    async with _work(house) as work:
+        await outcomes.receipt(work, message_id="M-1", status="success")
+
+
+def _work(house: NotifyHouse) -> AbstractAsyncContextManager[UnitOfWork]:
+    cause, actor = Cause(id=uuid4().hex, source="tests", type="tests"), Actor(person_id="system:tests")
+    return house.database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING)
