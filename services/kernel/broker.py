@@ -114,7 +114,7 @@ class Consumer:
         self._prefix = settings.topic_prefix
         self._topics = [self._prefix + topic for topic in topics]
         self._settings = settings
-        self._group = self._prefix + group
+        self.group = self._prefix + group
         self._client: AIOKafkaConsumer | None = None
         self._paused: set[TopicPartition] = set()
         self._failure: OffsetsOutOfRange | None = None
@@ -131,8 +131,8 @@ class Consumer:
         session = self._settings.session_timeout_ms
         self._client = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
-            group_id=self._group,
-            client_id=f"{self._group}-{self._settings.instance}",
+            group_id=self.group,
+            client_id=f"{self.group}-{self._settings.instance}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=session,

@@ -1,4 +1,7 @@
-"""What portrait's API answers. A customer's own view and the staff's are two models: nothing internal can slip over."""
+"""What portrait's API answers. A customer's own view and the staff's are two models: nothing internal can slip over.
+
+Rule internal-figures-stay-inside: 分类、关注、违约与投诉数据不对客户展示。A customer sees nothing internal.
+"""
 
 from datetime import date, datetime
 from decimal import Decimal

@@ -1,4 +1,7 @@
-"""A measurement that rests on exactly one value for hours is stuck; the run is carried over from block to block."""
+"""A measurement that rests on exactly one value for hours is stuck; the run is carried over from block to block.
+
+Rule frozen-measurement-is-suspected: 量测长时间不变视为疑似隐患。A stuck measurement opens one suspicion per asset.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -1,4 +1,10 @@
-"""The life of a hazard: which step may follow which state, who may take it, and until when it must be removed."""
+"""The life of a hazard: which step may follow which state, who may take it, and until when it must be removed.
+
+Rule hazard-deadline-by-grade: 整改时限按隐患等级确定。Critical, serious and general hazards each have their own time.
+Rule other-eyes-verify: 整改人不得验收；重大、严重隐患的发现人也不得验收。Nobody verifies their own repair, nor the
+    finder of a critical or serious hazard its removal.
+Rule suspicion-is-decided-first: 疑似隐患须先由检查员确认或排除。A suspicion is confirmed or voided before any repair.
+"""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta

@@ -1,4 +1,8 @@
-"""When a site is due: the grade's own cycle, shortened by class, attention and open hazards; never lengthened."""
+"""When a site is due: the grade's own cycle, shortened by class, attention and open hazards; never lengthened.
+
+Rule critical-hazard-inspects-at-once: 重大隐患立即复查。A critical hazard makes its site due at once.
+Rule high-reliability-halves-the-cycle: 高可靠类客户检查周期减半。Class high reliability halves the grade's cycle.
+"""
 
 import calendar
 from collections.abc import Collection

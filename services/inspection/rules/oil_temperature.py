@@ -1,4 +1,7 @@
-"""Top-oil temperature against its limits (DL/T 572): at a limit is still within it."""
+"""Top-oil temperature against its limits (DL/T 572): at a limit is still within it.
+
+Rule top-oil-limits: 顶层油温超过限值视为疑似隐患。Oil above its limit opens a suspicion, at the limit none.
+"""
 
 from datetime import date
 

@@ -1,4 +1,7 @@
-"""Who is told and restored first: importance grade, then class high reliability, then attention, then load."""
+"""Who is told and restored first: importance grade, then class high reliability, then attention, then load.
+
+Rule most-important-first: 停电告知与复电按重要性等级排序。The most important customers come first.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,4 +1,7 @@
-"""How long before a planned outage the users must know: 7 days, 24 hours for temporary maintenance."""
+"""How long before a planned outage the users must know: 7 days, 24 hours for temporary maintenance.
+
+Rule planned-outage-notice: 计划停电提前 7 天、临时检修提前 24 小时通知。A plan that comes later is refused.
+"""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo

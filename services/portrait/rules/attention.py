@@ -1,4 +1,10 @@
-"""The loop: what hazards, outages, complaints, violations and scores change at a customer."""
+"""The loop: what hazards, outages, complaints, violations and scores change at a customer.
+
+Rule hazard-raises-attention: 未闭环的重大、严重隐患提高关注等级。An open critical hazard counts 3, a serious one 2.
+Rule overdue-hazard-raises-attention: 隐患逾期再加一级。An overdue hazard counts 1 more.
+Rule repeated-faults-raise-attention: 60 天内两次或累计 4 小时故障停电加一级。Two fault outages in 60 days count 1.
+Rule complaint-never-moves-inspection: 投诉只增加服务走访，不改变检查周期。A complaint raises service contact only.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
