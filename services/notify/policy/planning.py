@@ -1,11 +1,7 @@
-<<<<<<< HEAD
-"""Who is told, of which accounts, over which channels, and why; who is not told, and why not: pure."""
-=======
-"""Who is told, of which accounts, over which channel: pure.
+"""Who is told, of which accounts, over which channels, and why; who is not told, and why not: pure.
 
 Rule one-message-per-person: 一事一人一条，列明其全部户号。One happening, one person, one message with all accounts.
 """
->>>>>>> c22db46 (Scenarios: given, when, then in YAML against the four services; named rules are declared where they live and a rule without a scenario fails)
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
