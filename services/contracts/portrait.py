@@ -86,6 +86,29 @@ class EfficiencyScored(Event):
     weakest: Annotated[tuple[Id, ...], Field(max_length=3)] = ()
 
 
+class ScoreDisputed(Event):
+    """A customer disputes a score; the event carries what it was made of. Its words are said in the conversation."""
+
+    TYPE = "keyline.portrait.score-disputed.v1"
+    TITLE_ZH = "客户对评分提出异议"
+    TOPIC = "portrait-scores"
+    KEY = "customer_id"
+
+    customer_id: Id
+    dispute_id: Id
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    run_id: Id
+    ground: Literal["wrong-data", "wrong-capacity", "wrong-shift", "wrong-peers", "other"]
+    indicators: Annotated[tuple[Id, ...], Field(max_length=10)] = ()
+    score: Annotated[float, Field(ge=0, le=100)] | None
+    band: Band | None
+    not_scored_because: Label | None = None
+    sub_scores: Annotated[tuple[SubScore, ...], Field(max_length=30)]
+    scheme_version: Label
+    disputed_by: Id
+    disputed_at: Instant
+
+
 class CustomerReclassified(Event):
     """A notification for the account manager, not a state. Internal."""
 
@@ -144,5 +167,6 @@ class OfferChosen(Event):
 
 
 EVENTS: tuple[type[Event], ...] = (
-    CustomerProfileChanged, EfficiencyScored, CustomerReclassified, MonthlyUsageComputed, AdviceIssued, OfferChosen,
+    CustomerProfileChanged, EfficiencyScored, ScoreDisputed, CustomerReclassified, MonthlyUsageComputed, AdviceIssued,
+    OfferChosen,
 )  # fmt: skip

@@ -33,9 +33,10 @@ from services.contracts.portrait import (
     CustomerReclassified,
     EfficiencyScored,
     MonthlyUsageComputed,
+    ScoreDisputed,
 )
 from services.kernel.work import UnitOfWork
-from services.notify import billing, reports
+from services.notify import billing, reports, tickets
 from services.notify.directory import customers, persons, posts
 
 HOLD_FOR_PARTS = timedelta(seconds=1)
@@ -130,6 +131,10 @@ async def on_planned_outage_cancelled(event: PlannedOutageCancelled, *, work: Un
 
 async def on_efficiency_scored(event: EfficiencyScored, *, work: UnitOfWork) -> None:
     await reports.score(work, event=event)
+
+
+async def on_score_disputed(event: ScoreDisputed, *, work: UnitOfWork) -> None:
+    await tickets.open_for_dispute(work, event=event)
 
 
 async def on_customer_reclassified(event: CustomerReclassified, *, work: UnitOfWork) -> None:

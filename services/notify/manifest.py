@@ -35,6 +35,7 @@ from services.contracts.portrait import (
     CustomerReclassified,
     EfficiencyScored,
     MonthlyUsageComputed,
+    ScoreDisputed,
 )
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
@@ -70,6 +71,7 @@ SERVICE = Service(
         Consumes(event=PlannedOutageChanged, handler=events_in.on_planned_outage_changed),
         Consumes(event=PlannedOutageCancelled, handler=events_in.on_planned_outage_cancelled),
         Consumes(event=EfficiencyScored, handler=events_in.on_efficiency_scored),
+        Consumes(event=ScoreDisputed, handler=events_in.on_score_disputed),
         Consumes(event=CustomerReclassified, handler=events_in.on_customer_reclassified),
         Consumes(event=MonthlyUsageComputed, handler=events_in.on_usage_computed),
         Consumes(event=marketing.BillIssued, handler=events_in.on_bill_issued),

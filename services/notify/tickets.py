@@ -5,12 +5,14 @@ from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
+from services.contracts.portrait import ScoreDisputed
 from services.kernel.auth.grants import visible
 from services.kernel.errors import Conflict, NotFound
+from services.kernel.wire import WaitingFor
 from services.kernel.work import UnitOfWork
 from services.notify import queries, schemas
 from services.notify.events_out import ticket_closed, ticket_opened
-from services.notify.tables import ticket
+from services.notify.tables import customer, ticket
 
 
 async def open_ticket(work: UnitOfWork, *, body: schemas.NewTicket) -> schemas.Ticket:
@@ -23,6 +25,43 @@ async def open_ticket(work: UnitOfWork, *, body: schemas.NewTicket) -> schemas.T
     await _audit(work, "ticket-opened", row)
     ticket_opened(work, ticket=row)
     return _shown({**row, "closed_at": None})
+
+
+async def open_for_dispute(work: UnitOfWork, *, event: ScoreDisputed) -> None:
+    """One ticket per dispute, with the evidence in words. Raises `WaitingFor` while the customer is not known."""
+    known = select(customer.c.customer_id).where(customer.c.customer_id == event.customer_id)
+    if (await work.db.execute(known)).first() is None:
+        raise WaitingFor("customer", event.customer_id)
+    row: dict[str, Any] = {
+        "ticket_id": work.new_id(f"dispute|{event.dispute_id}"), "customer_id": event.customer_id, "kind": "opinion",
+        "channel": "app", "words": _evidence(event), "opened_by": event.disputed_by, "opened_at": event.disputed_at,
+    }  # fmt: skip
+    await work.db.execute(insert(ticket).values(**row))
+    await _audit(work, "ticket-opened", row)
+    ticket_opened(work, ticket=row)
+
+
+_GROUNDS = {
+    "wrong-data": "电量数据有误",
+    "wrong-capacity": "容量或需量有误",
+    "wrong-shift": "班制有误",
+    "wrong-peers": "同类对比不当",
+    "other": "其他",
+}
+
+
+def _evidence(event: ScoreDisputed) -> str:
+    result = f"{event.score:.2f} 分（{event.band}）" if event.score is not None else event.not_scored_because
+    doubted = f"；所指指标：{'、'.join(event.indicators)}" if event.indicators else ""
+    points = "；".join(
+        f"{s.indicator} {s.value:.4g} → {s.points:.2f}" if s.value is not None and s.points is not None
+        else f"{s.indicator}：{s.reason}"
+        for s in event.sub_scores
+    )  # fmt: skip
+    return (
+        f"对 {event.month} 能效评分的异议：{_GROUNDS[event.ground]}{doubted}。\n评分：{result}\n分项：{points}\n"
+        f"方案 {event.scheme_version}，评分任务 {event.run_id}，异议 {event.dispute_id}"
+    )
 
 
 async def close_ticket(work: UnitOfWork, *, ticket_id: UUID) -> schemas.Ticket:

@@ -8,11 +8,10 @@ from fastapi import Path, Query
 from services.contracts.marketing import CustomerRole
 from services.kernel.http import Work, allow, service_router
 from services.portrait import queries, schemas
-from services.portrait.scoring.runs import request_run
+from services.portrait.scoring.results import scores_of
 
 router = service_router("portrait")
 CustomerId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]*$")]
-Month = Annotated[str, Path(pattern=r"^20\d{2}-(0[1-9]|1[0-2])$")]
 _CUSTOMER_ROLES = frozenset(get_args(CustomerRole))
 _STAFF = ("account-manager", "department-head", "analyst")
 
@@ -31,7 +30,7 @@ async def customers(
 @allow(*_STAFF, *_CUSTOMER_ROLES)
 async def customer(customer_id: CustomerId, work: Work) -> schemas.CustomerForStaff | schemas.CustomerForItself:
     profile = await queries.profile_of(work, customer_id=customer_id)
-    scores = await queries.scores_of(work, customer_id=customer_id, limit=1)
+    scores = await scores_of(work, customer_id=customer_id, limit=1)
     await work.audit(action="customer-read", object_type="customer", object_id=customer_id, owner_id=customer_id)
     score, accounts = (scores[0] if scores else None), queries.accounts_of(profile)
     if work.actor.role in _CUSTOMER_ROLES:
@@ -59,7 +58,7 @@ async def scores(
     customer_id: CustomerId, work: Work, limit: Annotated[int, Query(ge=1, le=60)] = 24
 ) -> list[schemas.Score]:
     await queries.profile_of(work, customer_id=customer_id)
-    return await queries.scores_of(work, customer_id=customer_id, limit=limit)
+    return await scores_of(work, customer_id=customer_id, limit=limit)
 
 
 @router.get("/customers/{customer_id}/readings", summary="日负荷曲线 Load curves of a day")
@@ -68,9 +67,3 @@ async def readings(customer_id: CustomerId, day: Annotated[date, Query()], work:
     await queries.profile_of(work, customer_id=customer_id)
     await work.audit(action="readings-read", object_type="customer", object_id=customer_id, owner_id=customer_id)
     return await queries.day_curves(work, customer_id=customer_id, day=day)
-
-
-@router.post("/scores/{month}", summary="发起月度评分 Ask for the scores of a month", status_code=202)
-@allow("analyst", "department-head")
-async def score_month(month: Month, work: Work) -> schemas.RunRequested:
-    return schemas.RunRequested(run_id=await request_run(work, month=month), month=month)

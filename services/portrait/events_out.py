@@ -5,10 +5,11 @@ from services.contracts.portrait import (
     CustomerReclassified,
     EfficiencyScored,
     MonthlyUsageComputed,
+    ScoreDisputed,
 )
 from services.kernel.broker import TopicSpec
 
-PUBLISHES = (CustomerProfileChanged, EfficiencyScored, CustomerReclassified, MonthlyUsageComputed)
+PUBLISHES = (CustomerProfileChanged, EfficiencyScored, CustomerReclassified, MonthlyUsageComputed, ScoreDisputed)
 OWN_TOPICS = (
     TopicSpec(name="portrait-customers", compacted=True),
     TopicSpec(name="portrait-scores"),

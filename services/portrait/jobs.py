@@ -13,22 +13,8 @@ from services.portrait.metering.closing import close_chunk, open_closes
 from services.portrait.metering.estimating import estimate_next
 from services.portrait.metering.review import review_changes
 from services.portrait.metering.store import adopt_orphans
-from services.portrait.scoring.runs import CHUNK, finish_run, next_chunk, open_runs, score_chunk
 
-
-async def monthly_scores(run: JobRun) -> None:
-    """Execute the runs that were asked for; a run taken up again goes on behind the last customer done."""
-    async with run.chunk("look") as work:
-        asked = await open_runs(work)
-    for run_id, month in asked:
-        while True:
-            async with run.chunk("look", task=run_id) as work:
-                done_up_to, customers = await next_chunk(work, run_id=run_id)
-                if not customers:
-                    await finish_run(work, run_id=run_id)
-                    break
-            async with run.chunk(f"after-{done_up_to}", task=run_id) as work:
-                await score_chunk(work, run_id=run_id, month=month, customer_ids=customers)
+LOOKED_AT_ONCE = 50
 
 
 async def review_days(run: JobRun) -> None:
@@ -90,7 +76,7 @@ async def refresh_profiles(run: JobRun) -> None:
     while True:
         async with run.chunk(f"after-{last}") as work:
             c = t.customer.c.customer_id
-            found = await work.db.execute(select(c).where(c > last).order_by(c).limit(CHUNK))
+            found = await work.db.execute(select(c).where(c > last).order_by(c).limit(LOOKED_AT_ONCE))
             ids = list(found.scalars())
             await reassess_all(work, customer_ids=ids)
         if not ids:

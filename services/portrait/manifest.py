@@ -22,6 +22,8 @@ from services.portrait.customers.readings import take_readings
 from services.portrait.exchange import api as exchange_api
 from services.portrait.exchange.reading import read_imports
 from services.portrait.metering import api as metering_api
+from services.portrait.scoring import api as scoring_api
+from services.portrait.scoring.worker import scoring
 
 METERING = (metering.IntervalBlockRecorded, metering.RegisterReadingFrozen, metering.MeterChanged)
 MARKETING = (
@@ -86,6 +88,7 @@ SERVICE = Service(
         classes_api.router,
         metering_api.router,
         exchange_api.router,
+        scoring_api.router,
         door_router(service="portrait", events=RELAYS),
     ),
     jobs=(
@@ -93,10 +96,10 @@ SERVICE = Service(
         Job(name="estimate-gaps", every=timedelta(hours=6), run=jobs.estimate_gaps),
         Job(name="read-imports", every=timedelta(seconds=1), run=read_imports),
         Job(name="close-months", every=timedelta(seconds=1), run=jobs.close_months),
-        Job(name="monthly-scores", every=timedelta(milliseconds=500), run=jobs.monthly_scores),
         Job(name="adopt-readings", every=timedelta(minutes=1), run=jobs.adopt_readings),
         Job(name="freeze-class-borders", every=timedelta(hours=1), run=jobs.freeze_class_borders),
         Job(name="analyses", every=timedelta(seconds=1), run=jobs.execute_analyses),
         Job(name="refresh-profiles", every=timedelta(hours=6), run=jobs.refresh_profiles),
     ),
+    start=scoring,
 )

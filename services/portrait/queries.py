@@ -4,7 +4,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import Row, select
-from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.kernel.auth.grants import visible
 from services.kernel.errors import NotFound
@@ -13,7 +12,6 @@ from services.portrait import schemas
 from services.portrait import tables as t
 from services.portrait.metering.curves import read_curves
 from services.portrait.rules.day_block import CHANNELS, MISSING
-from services.portrait.rules.measured import REASONS
 
 
 async def customer_page(work: UnitOfWork, *, after: str, limit: int) -> schemas.CustomerPage:
@@ -56,41 +54,6 @@ def accounts_of(profile: Row[Any]) -> list[schemas.AccountLine]:
         schemas.AccountLine(**{name: account[name] for name in schemas.AccountLine.model_fields})
         for account in profile.body["accounts"]
     ]
-
-
-async def scores_of(work: UnitOfWork, *, customer_id: str, limit: int) -> list[schemas.Score]:
-    """Newest month first; of several runs of a month the newest counts."""
-    s = t.score.c
-    found = await work.db.execute(
-        select(t.score)
-        .ext(distinct_on(s.month))
-        .where(s.customer_id == customer_id, visible(s.customer_id, work=work))
-        .order_by(s.month.desc(), s.scored_at.desc(), s.run_id.desc())
-        .limit(limit)
-    )
-    return [_score(row) for row in found]
-
-
-def _score(row: Row[Any]) -> schemas.Score:
-    zh, en = REASONS.get(row.not_scored_because, (None, None))
-    return schemas.Score(
-        month=row.month,
-        run_id=row.run_id,
-        score=row.score,
-        band=row.band,
-        not_scored_because_zh=zh,
-        not_scored_because_en=en,
-        sub_scores=[_sub_score(s) for s in row.sub_scores],
-        weakest=row.weakest,
-        scored_at=row.scored_at,
-    )
-
-
-def _sub_score(said: dict[str, Any]) -> schemas.SubScore:
-    zh, en = REASONS.get(said["reason"], (None, None))
-    return schemas.SubScore(
-        indicator=said["indicator"], value=said["value"], points=said["points"], reason_zh=zh, reason_en=en
-    )
 
 
 async def day_curves(work: UnitOfWork, *, customer_id: str, day: date) -> schemas.DayCurves:

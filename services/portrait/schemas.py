@@ -46,6 +46,8 @@ class SubScore(_Answer):
 
 
 class Score(_Answer):
+    """`scored_at` is when the run that made it became the result."""
+
     month: str
     run_id: str
     score: float | None

@@ -1,6 +1,6 @@
 """What portrait stores. Facts are kept as they came; profile and score are computed from them, never counted up."""
 
-from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Float, Index, Integer, Numeric, String, Table
+from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Float, Integer, Numeric, String, Table
 from sqlalchemy import BigInteger as Big
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -10,10 +10,12 @@ from services.portrait.classes.tables import class_tables
 from services.portrait.exchange.tables import exchange_tables
 from services.portrait.metering.derived_tables import derived_tables
 from services.portrait.metering.tables import interval_tables
+from services.portrait.scoring.tables import scoring_tables
 
 metadata = open_schema("portrait")
 _intervals = interval_tables(metadata)
 interval_block, usage_point_holder = _intervals.interval_block, _intervals.usage_point_holder
+month_facts = _intervals.month_facts
 _derived = derived_tables(metadata)
 changed_days, day_mark, gap_estimate = _derived.changed_days, _derived.day_mark, _derived.gap_estimate
 month_close, usage_revision = _derived.month_close, _derived.usage_revision
@@ -23,6 +25,12 @@ class_facts, class_membership, arrears = _classes.class_facts, _classes.class_me
 analysis_run, analysis_line = _classes.analysis_run, _classes.analysis_line
 _exchange = exchange_tables(metadata)
 import_file, import_part, import_error = _exchange.import_file, _exchange.import_part, _exchange.import_error
+_scoring = scoring_tables(metadata)
+customer_shift = _scoring.customer_shift
+score_run, score_chunk, score, score_peer_group = (
+    _scoring.score_run, _scoring.score_chunk, _scoring.score, _scoring.score_peer_group,
+)  # fmt: skip
+score_document, score_dispute = _scoring.score_document, _scoring.score_dispute
 Moment = DateTime(timezone=True)
 Money, Power = Numeric(16, 2), Numeric(14, 6)
 
@@ -210,32 +218,6 @@ monthly_usage = Table(
     Column("energy_wh", Big, nullable=False),
     Column("completeness", Float, nullable=False),
 )
-score_run = Table(
-    "score_run",
-    metadata,
-    Column("run_id", String(64), primary_key=True),
-    Column("month", String(7), nullable=False),
-    Column("requested_by", String(64), nullable=False),
-    Column("requested_at", Moment, nullable=False),
-    Column("done_up_to", String(64), nullable=False, comment="last customer done; empty at the start"),
-    Column("finished_at", Moment),
-)
-score = Table(
-    "score",
-    metadata,
-    _owner(primary_key=True),
-    Column("month", String(7), primary_key=True),
-    Column("run_id", String(64), primary_key=True),
-    Column("score", Float),
-    Column("band", String(1)),
-    Column("previous_band", String(1)),
-    Column("not_scored_because", String(40)),
-    Column("sub_scores", JSONB, nullable=False),
-    Column("weakest", ARRAY(String(40)), nullable=False),
-    Column("scheme_version", String(40), nullable=False),
-    Column("scored_at", Moment, nullable=False),
-)
-Index("ix_score_run_open", score_run.c.requested_at, postgresql_where=score_run.c.finished_at.is_(None))
 
 OWNED = {
     table.name: "customer_id"
@@ -243,5 +225,6 @@ OWNED = {
         customer, account, account_terms, site, usage_point, bill, violation, application, register_reading,
         meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score,
         interval_block, usage_point_holder, day_mark, gap_estimate, usage_revision,
+        month_facts, customer_shift, score_dispute,
     )
 } | dict.fromkeys(OWNED_CLASSES, "customer_id")  # fmt: skip

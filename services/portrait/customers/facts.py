@@ -20,6 +20,7 @@ from services.portrait.rules.attention import AttentionInputs, FaultOutage, Open
 from services.portrait.rules.classes import CustomerFacts
 from services.portrait.rules.measured import Measured
 from services.portrait.rules.target_vetoes import Breach, target_vetoes
+from services.portrait.rules.terms import terms_in_force
 
 _GRADES: tuple[ImportanceGrade, ...] = ("none", "temporary", "grade-2", "grade-1", "special")
 _MORE_CAPACITY = {"new-connection", "capacity-increase"}
@@ -105,15 +106,7 @@ async def read_facts(work: UnitOfWork, *, customer_id: str, rules: RulesInForce)
 
 async def terms_on(work: UnitOfWork, *, customer_id: str, day: date) -> list[Row[Any]]:
     """One row per account: the terms in force on `day`, else the ones that begin next, else the last that held."""
-    best: dict[str, tuple[int, Row[Any]]] = {}
-    for row in await _rows(work, t.account_terms, customer_id):
-        held = row.valid_from <= day and (row.valid_to is None or day < row.valid_to)
-        rank = 2 if held else 1 if row.valid_from > day else 0
-        known = best.get(row.account_id)
-        # Rows come by rising start: the next to begin is met first, the last that held is met last.
-        if known is None or rank > known[0] or (rank == known[0] == 0):
-            best[row.account_id] = (rank, row)
-    return [row for _, row in best.values()]
+    return terms_in_force(await _rows(work, t.account_terms, customer_id), day=day)
 
 
 async def _rows(work: UnitOfWork, table: Table, customer_id: str) -> Sequence[Row[Any]]:
@@ -229,8 +222,7 @@ async def _in_arrears(work: UnitOfWork, customer_id: str) -> bool:
 async def _attention_inputs(work: UnitOfWork, customer_id: str, contacts: Sequence[Row[Any]]) -> AttentionInputs:
     hazards = await _rows(work, t.open_hazard, customer_id)
     outages = await _rows(work, t.customer_outage, customer_id)
-    scores = sorted(await _rows(work, t.score, customer_id), key=lambda s: (s.month, s.scored_at, s.run_id))
-    newest = scores[-1] if scores else None
+    newest = await _newest_score(work, customer_id)
     return AttentionInputs(
         hazards=[
             OpenHazard(severity=h.grade, overdue=h.overdue) for h in hazards if h.status not in ("closed", "voided")
@@ -249,6 +241,19 @@ async def _attention_inputs(work: UnitOfWork, customer_id: str, contacts: Sequen
         band=newest.band if newest else None,
         previous_band=newest.previous_band if newest else None,
     )
+
+
+async def _newest_score(work: UnitOfWork, customer_id: str) -> Row[Any, Any] | None:
+    """Of the last month, by the run published last."""
+    s, r = t.score.c, t.score_run.c
+    query = (
+        select(s.band, s.previous_band)
+        .join(t.score_run, r.run_id == s.run_id)
+        .where(s.customer_id == customer_id, r.published_at.is_not(None), ~r.trial)
+        .order_by(s.month.desc(), r.published_at.desc(), s.run_id)
+        .limit(1)
+    )
+    return (await work.db.execute(query)).first()
 
 
 def _months_ago(today: date, months: int) -> date:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import numpy as np
 
+from services.portrait.metering.month_marks import mark_holders_stale, mark_stale
 from services.portrait.metering.tables import CONTENT, KEY, ROLLUPS
 from services.portrait.rules.day_block import FIELDS, BlockKey, Slots, StoredBlock, decode, encode
 from services.portrait.rules.merge import MergeCounts, OfferBatch, day_rollups, overlay
@@ -44,6 +45,8 @@ FROM pg_temp.incoming_block i WHERE i.known = $1 ORDER BY {_listed(KEY, prefix="
 _REPLACE = f"{_INSERT} ON CONFLICT ({_listed(KEY)}) DO UPDATE SET " + ", ".join(
     f'"{name}" = excluded."{name}"' for name in (*CONTENT, *ROLLUPS)
 )
+_HELD = f"""
+SELECT usage_point_id, from_day, to_day, customer_id FROM {SCHEMA}.usage_point_holder WHERE usage_point_id = $1"""
 _ADOPT = f"""
 UPDATE {SCHEMA}.interval_block b SET customer_id = h.customer_id FROM {SCHEMA}.usage_point_holder h
 WHERE h.usage_point_id = b.usage_point_id AND h.from_day <= b.day AND (h.to_day IS NULL OR b.day < h.to_day)"""
@@ -70,7 +73,9 @@ async def store_blocks(connection: Connection, batch: OfferBatch) -> StoredCount
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             async with connection.transaction():
-                return await _store_once(connection, batch)
+                stored = await _store_once(connection, batch)
+                await mark_stale(connection, changed=[(key.usage_point_id, key.day) for key in stored.changed])
+                return stored
         except asyncpg.UniqueViolationError as error:
             # Another writer created one of the blocks after we looked; now it is there to be locked.
             if attempt == _ATTEMPTS:
@@ -129,9 +134,12 @@ async def hold_usage_point(
     Blocks stored earlier, also before the usage point was known, move to their customer. Returns their days.
     """
     holder = f"{SCHEMA}.usage_point_holder"
-    await connection.execute(f"DELETE FROM {holder} WHERE usage_point_id = $1", usage_point_id)
     rows = [(usage_point_id, *period) for period in sorted(periods, key=lambda p: p[0])]
-    await connection.executemany(f"INSERT INTO {holder} VALUES ($1, $2, $3, $4)", rows)
+    if [tuple(row) for row in await connection.fetch(f"{_HELD} ORDER BY from_day", usage_point_id)] != rows:
+        await mark_holders_stale(connection, usage_point_id=usage_point_id)
+        await connection.execute(f"DELETE FROM {holder} WHERE usage_point_id = $1", usage_point_id)
+        await connection.executemany(f"INSERT INTO {holder} VALUES ($1, $2, $3, $4)", rows)
+        await mark_holders_stale(connection, usage_point_id=usage_point_id)
     moved = await connection.fetch(
         f"UPDATE {SCHEMA}.interval_block i SET customer_id = {_HOLDER}"
         f" WHERE usage_point_id = $1 AND customer_id IS DISTINCT FROM {_HOLDER} RETURNING day",
@@ -144,4 +152,5 @@ async def adopt_orphans(connection: Connection) -> list[tuple[str, date]]:
     """Give blocks without a customer to the holder of their day; for a job, since a block stored while its usage
     point was being announced by another transaction missed the announcement. Returns the points and days moved."""
     moved = await connection.fetch(f"{_ADOPT} AND b.customer_id IS NULL RETURNING b.usage_point_id, b.day")
+    await mark_stale(connection, changed=[(row[0], row[1]) for row in moved])
     return sorted({(row["usage_point_id"], row["day"]) for row in moved})

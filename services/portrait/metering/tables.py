@@ -4,7 +4,19 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Date, Index, LargeBinary, MetaData, SmallInteger, String, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    text,
+)
 
 from services.portrait.rules.day_block import FIELDS
 
@@ -18,6 +30,7 @@ _WIDE_ROLLUPS = {"total", "maximum", "minimum"}
 class IntervalTables:
     interval_block: Table
     usage_point_holder: Table
+    month_facts: Table
 
 
 def interval_tables(metadata: MetaData) -> IntervalTables:
@@ -49,10 +62,24 @@ def interval_tables(metadata: MetaData) -> IntervalTables:
         _identifier("usage_point_id", primary_key=True),
         Column("from_day", Date, primary_key=True),
         Column("to_day", Date, nullable=True, comment="first day no longer held; open if null"),
-        Column("customer_id", String(64), nullable=False),
+        Column("customer_id", String(64), nullable=False, index=True),
     )
     metadata.info.setdefault("after_migration", []).extend(partition_statements(schema=schema))
-    return IntervalTables(interval_block=block, usage_point_holder=holder)
+    return IntervalTables(interval_block=block, usage_point_holder=holder, month_facts=_month_facts(metadata))
+
+
+def _month_facts(metadata: MetaData) -> Table:
+    table = Table(
+        "month_facts",
+        metadata,
+        Column("customer_id", String(64), primary_key=True),
+        Column("month", Date, primary_key=True),
+        Column("stale", Boolean, nullable=False, comment="blocks or holders changed since"),
+        Column("facts", LargeBinary, nullable=False, comment="services/portrait/rules/month_facts.py; empty: no data"),
+        comment="What the day blocks of a month leave for its indicators; refreshed before it is used",
+    )
+    Index("ix_month_facts_stale", table.c.customer_id, table.c.month, postgresql_where=text("stale"))
+    return table
 
 
 def _identifier(name: str, *, primary_key: bool) -> Column[str]:

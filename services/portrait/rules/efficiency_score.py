@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import pairwise
 from math import floor
-from typing import Any
 
+from services.portrait.rules.load_indicators import in_order
 from services.portrait.rules.measured import Measured
+from services.portrait.rules.shift_pattern import Shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,12 @@ class ScoredIndicator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreScheme:
-    """One version, in force in [effective_from, effective_to), for one industry and shift class."""
+    """Thresholds and weights for one industry group and shift class; `version` names both."""
 
     version: str
-    status: str
-    effective_from: date
-    effective_to: date | None
+    industries: tuple[str, ...]
+    """Beginnings of GB/T 4754 classes; the empty one stands for all."""
+    shift: Shift
     indicators: tuple[ScoredIndicator, ...]
     minimum_completeness: float
     minimum_weight: float
@@ -65,9 +65,12 @@ def sub_score(*, value: float, points: Sequence[tuple[float, float]]) -> float:
     return points[-1][1]
 
 
+BANDS: tuple[tuple[float, str], ...] = ((90, "A"), (80, "B"), (70, "C"), (60, "D"), (0, "E"))
+"""Lowest score of each band."""
+
+
 def band_of(*, score: float) -> str:
-    """A from 90, B from 80, C from 70, D from 60, else E."""
-    return next((band for border, band in ((90, "A"), (80, "B"), (70, "C"), (60, "D")) if score >= border), "E")
+    return next(band for border, band in BANDS if score >= border)
 
 
 def efficiency_score(*, values: Mapping[str, Measured], completeness: Measured, scheme: ScoreScheme) -> EfficiencyScore:
@@ -83,8 +86,8 @@ def efficiency_score(*, values: Mapping[str, Measured], completeness: Measured, 
         for i in scheme.indicators
         if i.code not in scores
     }
-    weight = sum(i.weight for i in scheme.indicators if i.code in scores)
-    refused = _refusal(completeness, weight / sum(i.weight for i in scheme.indicators), scheme)
+    weight = in_order([i.weight for i in scheme.indicators if i.code in scores])
+    refused = _refusal(completeness, weight / in_order([i.weight for i in scheme.indicators]), scheme)
     if refused:
         return EfficiencyScore(
             score=None,
@@ -96,7 +99,7 @@ def efficiency_score(*, values: Mapping[str, Measured], completeness: Measured, 
             scheme_version=scheme.version,
         )
     share = {i.code: i.weight / weight for i in scheme.indicators if i.code in scores}
-    total = _two_decimals(sum(share[code] * value for code, value in scores.items()))
+    total = _two_decimals(in_order([share[code] * value for code, value in scores.items()]))
     losses = [Loss(code=code, points=_two_decimals(share[code] * (100 - value))) for code, value in scores.items()]
     losses.sort(key=lambda loss: (-loss.points, loss.code))
     return EfficiencyScore(
@@ -119,34 +122,5 @@ def _refusal(completeness: Measured, weight_share: float, scheme: ScoreScheme) -
 
 
 def _two_decimals(value: float) -> float:
-    # Ten decimals first: 69.99999999999999 is a 70 that binary fractions cannot say.
-    return floor(round(value, 10) * 100 + 0.5) / 100
-
-
-def score_scheme_from(document: Mapping[str, Any]) -> ScoreScheme:
-    """Read a document such as services/portrait/data/score_scheme_demo.json.
-
-    Raises ValueError when values of a threshold function do not rise or a weight is not positive.
-    """
-    indicators = tuple(
-        ScoredIndicator(
-            code=entry["code"],
-            weight=float(entry["weight"]),
-            points=tuple((float(x), float(y)) for x, y in entry["points"]),
-        )
-        for entry in document["indicators"]
-    )
-    for indicator in indicators:
-        xs = [x for x, _ in indicator.points]
-        if indicator.weight <= 0 or len(xs) < 2 or any(a >= b for a, b in pairwise(xs)):
-            raise ValueError(f"{indicator.code}: needs a positive weight and at least two points of rising value")
-    until = document["effective_to"]
-    return ScoreScheme(
-        version=document["version"],
-        status=document["status"],
-        effective_from=date.fromisoformat(document["effective_from"]),
-        effective_to=date.fromisoformat(until) if until else None,
-        indicators=indicators,
-        minimum_completeness=float(document["minimum_completeness"]),
-        minimum_weight=float(document["minimum_weight"]),
-    )
+    # 69.99499999999999 is a 69.995 that binary fractions cannot say; what lies within 1e-9 of a half counts as one.
+    return floor(value * 100 + 0.5 + 1e-7) / 100

@@ -1,6 +1,12 @@
-"""Indicators of a period's load curve: domain formulas of load rate, peak-valley difference and shares."""
+"""Indicators of a period's load curve: domain formulas of load rate, peak-valley difference and shares.
 
+Sums of fractions are taken one after the other in the order of days or months, so that the same figure comes out of
+these scalars and of the arrays of many customers (month_arrays.py).
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +49,7 @@ def load_factor(*, curve: Curve) -> Measured:
     present = curve.present
     if not present.any():
         return Measured.missing("no-data")
-    values = curve.energy_wh[present]
-    return ratio(float(values.mean()), float(values.max()), otherwise="zero-peak")
+    return ratio(curve.total_wh / int(present.sum()), float(curve.energy_wh.max()), otherwise="zero-peak")
 
 
 def peak_valley_difference_rate(*, curve: Curve) -> Measured:
@@ -59,7 +64,8 @@ def peak_valley_difference_rate(*, curve: Curve) -> Measured:
     running = highest > 0
     if not running.any():
         return Measured.missing("zero-peak")
-    return Measured(float(((highest[running] - lowest[running]) / highest[running]).mean()))
+    rates = (highest[running] - lowest[running]) / highest[running]
+    return Measured(in_order(rates.tolist()) / len(rates))
 
 
 def period_share(*, curve: Curve, periods: NDArray[np.uint8], wanted: frozenset[int]) -> Measured:
@@ -79,6 +85,38 @@ def kwh_per_kva(*, total_wh: int, contract_kva: float | None) -> Measured:
     if not contract_kva:
         return Measured.missing("no-capacity")
     return Measured(total_wh / 1000 / contract_kva)
+
+
+def transformer_utilization(
+    *, maximum_demand_kw: float | None, power_factor: Measured, operating_kva: float | None
+) -> Measured:
+    """P_max / (S * pf) (变压器利用率): the highest apparent power over the capacity in operation."""
+    if maximum_demand_kw is None:
+        return Measured.missing("no-data")
+    if not operating_kva:
+        return Measured.missing("no-capacity")
+    if not power_factor.value:
+        return Measured.missing(power_factor.reason or "zero-energy")
+    return Measured(maximum_demand_kw / (operating_kva * power_factor.value))
+
+
+def demand_cv(*, monthly_maximum_kw: Sequence[float | None]) -> Measured:
+    """Standard deviation over mean of twelve monthly maxima, oldest first (最大需量稳定度); all twelve are needed."""
+    months = [kw for kw in monthly_maximum_kw[-12:] if kw is not None]
+    if len(months) < 12:
+        return Measured.missing("fewer-than-12-months")
+    mean = in_order(months) / 12
+    if mean <= 0:
+        return Measured.missing("zero-peak")
+    return Measured(sqrt(in_order([(kw - mean) * (kw - mean) for kw in months]) / 12) / mean)
+
+
+def in_order(values: Sequence[float]) -> float:
+    """The sum from left to right; the built-in one corrects its rounding in newer versions of the language."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 def demand_ratio(*, maximum_demand_kw: float | None, contract_demand_kw: float | None) -> Measured:

@@ -17,6 +17,16 @@ REASONS: dict[str, tuple[str, str]] = {
     "no-months": ("统计期间为空", "the period holds no month"),
     "no-service-contacts": ("统计期间没有服务接触", "there was no service contact in the period"),
     "no-bills": ("统计期间没有电费账单", "there is no bill in the period"),
+    "no-submetering": ("没有分表数据", "there are no sub-meters behind the meter"),
+    "no-output": ("没有产量数据", "the customer's output is not reported"),
+    "price-is-no-measure": (
+        "度电成本随电价变动，不作评分依据",
+        "the price per kWh moves with tariffs; it is not scored",
+    ),
+    "no-phase-currents": ("没有分相电流数据", "currents of the phases are not metered"),
+    "no-phase-voltages": ("没有分相电压数据", "voltages of the phases are not metered"),
+    "no-harmonics": ("没有谐波数据", "harmonics are not metered"),
+    "no-scheme": ("没有适用的评分方案", "no score scheme applies"),
     "too-few-indicators": ("可用指标的权重不足", "the indicators at hand carry too little weight"),
 }
 """Code -> text in Chinese and English."""

@@ -68,6 +68,17 @@ class TouPlan:
         kinds = {(day.month, kind): self._slots(day.month, kind, step_minutes) for day, kind in days}
         return np.stack([kinds[day.month, kind] for day, kind in days])
 
+    def month_slots(self, *, month: date, step_minutes: int) -> NDArray[np.uint8]:
+        """Period code per slot of the day, the same on all days of the month that begins on `month`.
+
+        Raises ValueError as `periods` does, and when the plan tells kinds of days apart: sums over the month's days
+        cannot be split by it.
+        """
+        if any(rule.day_kind != "all" for rule in self.rules):
+            raise ValueError(f"{self.id} tells kinds of days apart; month sums cannot be split by it")
+        slots: NDArray[np.uint8] = self.periods(days=[(month, "all")], step_minutes=step_minutes)[0]
+        return slots
+
     def _slots(self, month: int, day_kind: str, step_minutes: int) -> NDArray[np.uint8]:
         table = self.minutes(month=month, day_kind=day_kind).reshape(-1, step_minutes)
         if (table != table[:, :1]).any():

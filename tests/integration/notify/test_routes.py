@@ -4,7 +4,9 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
+from services.contracts.examples import exemplar
 from services.contracts.organisation import Holding, PostChanged
+from services.contracts.portrait import ScoreDisputed
 from services.kernel.work import EVERYTHING, Actor, Cause, UnitOfWork
 from services.notify.adapters.port import Accepted
 from services.notify.delivery import outcomes
@@ -98,3 +100,18 @@ async def _receipt(house: NotifyHouse) -> None:
 def _work(house: NotifyHouse) -> AbstractAsyncContextManager[UnitOfWork]:
     cause, actor = Cause(id=uuid4().hex, source="tests", type="tests"), Actor(person_id="system:tests")
     return house.database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING)
+
+
+async def test_a_disputed_score_becomes_one_ticket_that_carries_its_evidence(house: NotifyHouse) -> None:
+    example = exemplar(ScoreDisputed)
+    assert isinstance(example, ScoreDisputed)
+    assert await house.hear(example) == ["waiting"]
+    disputed = example.model_copy(update={"customer_id": "C-1"})
+    await told(house)
+    outcomes = [(await house.hear(disputed, event_id="dispute-1"))[0] for _ in range(2)]
+    assert outcomes == ["applied", "duplicate"]
+    [ticket] = await house.rows("SELECT kind, words, opened_by FROM notify.ticket")
+    assert (ticket["kind"], ticket["opened_by"]) == ("opinion", disputed.disputed_by)
+    assert "71.40 分（C）" in ticket["words"] and "kwh_per_kva 141.2 → 50.45" in ticket["words"]
+    [opened] = bodies(await house.said("ticket-opened"))
+    assert (opened["customer_id"], opened["kind"]) == ("C-1", "opinion") and "words" not in opened

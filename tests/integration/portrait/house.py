@@ -27,6 +27,7 @@ from services.kernel.manifest import Rejected
 from services.kernel.settings import KernelSettings
 from services.kernel.work import EVERYTHING, Actor, Cause, Database
 from services.portrait.manifest import SERVICE
+from services.portrait.scoring.worker import ScoringWorker
 
 PASSWORD, AUDIENCE = "only-for-this-test", "keyline-tests"
 NOW = datetime.now(UTC)
@@ -121,12 +122,13 @@ class Portrait:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         runner = JobRunner(jobs=SERVICE.jobs, database=self.database, holder="tests")
-        task = asyncio.create_task(runner.run())
+        worker = ScoringWorker(database=self.database, holder="tests")
+        tasks = [asyncio.create_task(runner.run()), asyncio.create_task(worker.run())]
         try:
             yield
         finally:
-            runner.running = False
-            await task
+            runner.running = worker.running = False
+            await asyncio.gather(*tasks)
 
 
 @dataclass(kw_only=True)

@@ -1,7 +1,5 @@
 """The monthly efficiency score by threshold functions and weights."""
 
-from datetime import date
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,17 +11,19 @@ from services.portrait.rules.efficiency_score import (
     ScoreScheme,
     band_of,
     efficiency_score,
-    score_scheme_from,
     sub_score,
 )
 from services.portrait.rules.measured import Measured
+from services.portrait.rules.month_indicators import SCORED
+from services.portrait.rules.score_schemes import scheme_document_from
+from services.portrait.rules.shift_pattern import Shift
 
 WHOLE = Measured(1.0)
+DEMO = scheme_document_from(shipped("score_scheme_demo"))
 TWO = ScoreScheme(
     version="t",
-    status="demo",
-    effective_from=date(2026, 1, 1),
-    effective_to=None,
+    industries=("",),
+    shift="two",
     indicators=(
         ScoredIndicator(code="a", weight=3, points=((0, 0), (1, 100))),
         ScoredIndicator(code="b", weight=1, points=((0, 100), (2, 0))),
@@ -80,17 +80,56 @@ def test_below_95_percent_of_the_data_there_is_no_score(share: float, scored: bo
 
 def test_a_weight_of_zero_and_falling_values_are_refused() -> None:
     document = shipped("score_scheme_demo")
-    document["indicators"][0]["points"] = [[1, 0], [1, 5]]
-    with pytest.raises(ValueError, match="load_factor"):
-        score_scheme_from(document)
+    document["thresholds"]["valley_share"] = [[1, 0], [1, 5]]
+    with pytest.raises(ValueError, match="valley_share"):
+        scheme_document_from(document)
+    document = shipped("score_scheme_demo")
+    document["weights"][1]["weights"]["power_factor"] = 0
+    with pytest.raises(ValueError, match="power_factor"):
+        scheme_document_from(document)
+
+
+def test_two_groups_cannot_name_one_industry_and_an_unknown_indicator_is_refused() -> None:
+    document = shipped("score_scheme_demo")
+    document["weights"][1]["industries"] = [""]
+    with pytest.raises(ValueError, match="two groups"):
+        scheme_document_from(document)
+    document = shipped("score_scheme_demo")
+    document["weights"][0]["weights"]["thd_u"] = 5
+    with pytest.raises(ValueError, match="thd_u"):
+        scheme_document_from(document)
+
+
+@pytest.mark.parametrize(
+    ("industry", "version"),
+    [("C3130", "demo-2/manufacturing/three"), ("C", "demo-2/manufacturing/three"), ("P83", "demo-2/general/three"),
+     ("", "demo-2/general/three")],
+)  # fmt: skip
+def test_the_scheme_of_the_closest_industry_and_of_the_shift_class_applies(industry: str, version: str) -> None:
+    found = DEMO.scheme_for(industry=industry, shift="three")
+    assert found is not None
+    assert found.version == version
+    assert DEMO.named(version) is found
+
+
+@pytest.mark.parametrize(
+    ("shift", "at_reference"), [("one", 0.30), ("two", 0.60), ("three", 0.85), ("continuous", 0.95)]
+)
+def test_the_load_rate_of_the_shift_class_is_judged_by_its_own_reference(shift: Shift, at_reference: float) -> None:
+    scheme = DEMO.scheme_for(industry="", shift=shift)
+    assert scheme is not None
+    (points,) = [i.points for i in scheme.indicators if i.code == "load_factor"]
+    assert 75 <= sub_score(value=at_reference, points=points) <= 90
 
 
 VALUES = st.floats(-1, 500).map(Measured)
 
 
-@given(st.fixed_dictionaries({i["code"]: VALUES for i in shipped("score_scheme_demo")["indicators"]}))
-def test_the_shipped_scheme_scores_any_customer_between_0_and_100(values: dict[str, Measured]) -> None:
-    result = efficiency_score(values=values, completeness=WHOLE, scheme=score_scheme_from(shipped("score_scheme_demo")))
+@given(st.fixed_dictionaries(dict.fromkeys(SCORED, VALUES)), st.sampled_from(DEMO.schemes))
+def test_every_shipped_scheme_scores_any_customer_between_0_and_100(
+    values: dict[str, Measured], scheme: ScoreScheme
+) -> None:
+    result = efficiency_score(values=values, completeness=WHOLE, scheme=scheme)
     assert result.score is not None
     assert 0 <= result.score <= 100
     assert len(result.largest_losses) <= 3
@@ -98,7 +137,7 @@ def test_the_shipped_scheme_scores_any_customer_between_0_and_100(values: dict[s
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_better_load_factor_never_lowers_the_score(one: float, other: float) -> None:
-    scheme = score_scheme_from(shipped("score_scheme_demo"))
+    scheme = DEMO.schemes[1]
     rest = {i.code: Measured(0.9) for i in scheme.indicators}
     low, high = (
         efficiency_score(values={**rest, "load_factor": Measured(v)}, completeness=WHOLE, scheme=scheme).score

@@ -1,0 +1,117 @@
+"""What a month of a customer's load leaves behind for its indicators, as one fixed record (ADR 7).
+
+The record keeps what every tariff plan, score scheme and agreement can be applied to later: totals and extremes of
+each day and the energy of each slot of the day. Sums are integers, so nothing is lost or rounded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.portrait.rules.day_block import MISSING, WIDTH
+
+DAYS = 31
+
+
+_HEAD_FIELDS = [
+    ("month", "<i4"),  # year * 12 + month - 1
+    ("days", "<u2"),
+    ("step_minutes", "<u2"),
+    ("present", "<i4"),  # intervals in which all usage points were reported
+    ("reactive", "<i4"),  # 1 where reactive energy was reported at all
+    ("total_wh", "<i8"),  # of the intervals in `present`
+    ("maximum_wh", "<i8"),  # highest of them; MISSING without any
+    ("energy_wh", "<i8"),  # of all usage points, also where another one lacks the interval
+    ("minutes", "<i8"),
+    ("expected_minutes", "<i8"),
+    ("lagging_varh", "<i8"),
+    ("leading_varh", "<i8"),
+]
+HEAD = np.dtype(_HEAD_FIELDS)
+"""What every record begins with."""
+
+
+def _layout(energy: str) -> np.dtype[Any]:
+    body: list[Any] = [
+        ("day_total", energy, DAYS),
+        ("day_maximum", energy, DAYS),
+        ("day_minimum", energy, DAYS),
+        ("day_present", "u1", DAYS),
+        ("spare", "u1"),
+        ("profile", energy, WIDTH),
+    ]
+    return np.dtype([*_HEAD_FIELDS, *body])
+
+
+NARROW, WIDE = _layout("<i4"), _layout("<i8")
+"""A month whose day totals and slot sums fit into 32 bits is stored narrow; the length of the bytes says which."""
+_ENERGIES = ("day_total", "day_maximum", "day_minimum", "profile")
+
+Facts = NDArray[Any]
+"""Records of NARROW or WIDE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthSums:
+    """Per customer: energy and minutes of all usage points, reactive energy and whether any was reported."""
+
+    energy_wh: NDArray[np.int64]
+    minutes: NDArray[np.int64]
+    expected_minutes: NDArray[np.int64]
+    lagging_varh: NDArray[np.int64]
+    leading_varh: NDArray[np.int64]
+    reactive: NDArray[np.bool_]
+
+
+def month_index(day: date) -> int:
+    return day.year * 12 + day.month - 1
+
+
+def month_facts(*, month: date, step_minutes: int, energy_wh: NDArray[np.int64], sums: MonthSums) -> Facts:
+    """WIDE records of many customers' month. `energy_wh` is (customers, days, slots), MISSING where incomplete."""
+    customers, days, slots = energy_wh.shape
+    present = energy_wh != MISSING
+    known = np.where(present, energy_wh, 0)
+    facts = np.zeros(customers, WIDE)
+    facts["month"], facts["days"], facts["step_minutes"] = month_index(month), days, step_minutes
+    facts["present"] = present.sum(axis=(1, 2))
+    facts["total_wh"] = known.sum(axis=(1, 2))
+    facts["maximum_wh"] = energy_wh.max(axis=(1, 2))  # MISSING is the smallest number there is
+    facts["day_total"][:, :days] = known.sum(axis=2)
+    facts["day_maximum"][:, :days] = energy_wh.max(axis=2)
+    facts["day_minimum"][:, :days] = np.where(present, energy_wh, -MISSING).min(axis=2)
+    facts["day_minimum"][:, :days][~present.any(axis=2)] = MISSING
+    facts["day_present"][:, :days] = present.sum(axis=2)
+    facts["profile"][:, :slots] = known.sum(axis=1)
+    for name in MonthSums.__dataclass_fields__:
+        facts[name] = getattr(sums, name)
+    return facts
+
+
+def encode(facts: Facts) -> list[bytes]:
+    """The bytes of each WIDE record, in the narrow form where it fits."""
+    limit = 2**31
+    fits = np.ones(len(facts), bool)
+    for name in _ENERGIES:
+        fits &= (facts[name].max(axis=1) < limit) & (facts[name].min(axis=1) >= -limit)
+    narrow = facts.astype(NARROW)
+    return [(narrow[i] if fit else facts[i]).tobytes() for i, fit in enumerate(fits.tolist())]
+
+
+def decode(cells: Sequence[bytes]) -> Facts:
+    """The records in the order of `cells`: NARROW if all of them are, else WIDE. Raises ValueError on other lengths.
+
+    A cell may hold several records of one layout, one after the other.
+    """
+    narrow = [len(cell) % NARROW.itemsize == 0 for cell in cells]
+    if all(narrow):
+        return np.frombuffer(b"".join(cells), NARROW)
+    parts = [
+        np.frombuffer(cell, NARROW if is_narrow else WIDE).astype(WIDE)
+        for cell, is_narrow in zip(cells, narrow, strict=True)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,167 @@
+"""Tables of scoring: runs with their chunks and results, what people enter, confirm and dispute."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+_MOMENT = DateTime(timezone=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringTables:
+    score_run: Table
+    score_chunk: Table
+    score: Table
+    score_peer_group: Table
+    score_document: Table
+    customer_shift: Table
+    score_dispute: Table
+
+
+def scoring_tables(metadata: MetaData) -> ScoringTables:
+    return ScoringTables(
+        score_run=_run(metadata),
+        score_chunk=_chunk(metadata),
+        score=_score(metadata),
+        score_peer_group=_peer_group(metadata),
+        score_document=_document(metadata),
+        customer_shift=_shift(metadata),
+        score_dispute=_dispute(metadata),
+    )
+
+
+def _owner(*, primary_key: bool = False) -> Column[str]:
+    return Column("customer_id", String(64), primary_key=primary_key, nullable=False, index=not primary_key)
+
+
+def _run(metadata: MetaData) -> Table:
+    table = Table(
+        "score_run",
+        metadata,
+        Column("run_id", Uuid, primary_key=True),
+        Column("from_month", String(7), nullable=False),
+        Column("month", String(7), nullable=False, comment="last of the months; the one that is told"),
+        Column("customer_id", String(64), comment="the only customer of a run on demand"),
+        Column("trial", Boolean, nullable=False, comment="seen by its id alone; nobody is told of it"),
+        Column("chunk_customers", Integer, nullable=False, comment="how many a replica takes at a time"),
+        Column("scheme_version", String(40), nullable=False),
+        Column("requested_by", String(64), nullable=False),
+        Column("requested_at", _MOMENT, nullable=False),
+        Column("published_at", _MOMENT, comment="when its results became the results; null until it is whole"),
+        Column("finished_at", _MOMENT, comment="when everybody had been told"),
+    )
+    Index("ix_score_run_open", table.c.requested_at, postgresql_where=table.c.finished_at.is_(None))
+    return table
+
+
+def _chunk(metadata: MetaData) -> Table:
+    return Table(
+        "score_chunk",
+        metadata,
+        Column("run_id", Uuid, primary_key=True),
+        Column("phase", SmallInteger, primary_key=True, comment="1 score, 2 publish, 3 tell"),
+        Column("ordinal", Integer, primary_key=True),
+        Column("after_id", String(64), nullable=False, comment="customers behind this one"),
+        Column("up_to_id", String(64), comment="and up to this one; null for the last chunk"),
+        Column("customers", Integer, nullable=False, server_default="0"),
+        Column("done_by", String(128)),
+        Column("done_at", _MOMENT),
+        comment="A row is locked by the replica that works on it; a replica that dies lets go of it",
+    )
+
+
+def _score(metadata: MetaData) -> Table:
+    return Table(
+        "score",
+        metadata,
+        _owner(primary_key=True),
+        Column("month", String(7), primary_key=True),
+        Column("run_id", Uuid, primary_key=True),
+        Column("score", Float),
+        Column("band", String(1)),
+        Column("previous_band", String(1)),
+        Column("not_scored_because", String(40)),
+        Column("scheme_version", String(40), nullable=False),
+        Column("shift", String(12), nullable=False, comment="empty where nothing was used"),
+        Column("shift_confirmed", Boolean, nullable=False, comment="by the customer; else proposed from the curve"),
+        Column("peer_group", String(8), nullable=False),
+        Column("energy_wh", BigInteger, nullable=False),
+        Column("indicators", LargeBinary, nullable=False, comment="services/portrait/rules/stored_indicators.py"),
+    )
+
+
+def _peer_group(metadata: MetaData) -> Table:
+    return Table(
+        "score_peer_group",
+        metadata,
+        Column("run_id", Uuid, primary_key=True),
+        Column("month", String(7), primary_key=True),
+        Column("peer_group", String(8), primary_key=True),
+        Column("peers", Integer, nullable=False),
+        Column("withheld_because", String(40)),
+        Column("scores", ARRAY(Float), nullable=False, comment="rising; empty where withheld"),
+    )
+
+
+def _document(metadata: MetaData) -> Table:
+    return Table(
+        "score_document",
+        metadata,
+        Column("kind", String(20), primary_key=True, comment="scheme or prices"),
+        Column("version", String(20), primary_key=True),
+        Column("scope_kind", String(10), nullable=False, comment="nation, province, company: the nearest wins"),
+        Column("scope_id", String(64), nullable=False),
+        Column("source", String(200), nullable=False, comment="document and number it was taken from"),
+        Column("effective_from", Date, nullable=False),
+        Column("effective_to", Date, comment="first day no longer in force; open if null"),
+        Column("document", JSONB, nullable=False),
+        Column("entered_by", String(64), nullable=False),
+        Column("entered_at", _MOMENT, nullable=False),
+        Column("confirmed_by", String(64), comment="another person; in force only then"),
+        Column("confirmed_at", _MOMENT),
+    )
+
+
+def _shift(metadata: MetaData) -> Table:
+    return Table(
+        "customer_shift",
+        metadata,
+        _owner(primary_key=True),
+        Column("effective_from", Date, primary_key=True),
+        Column("shift", String(12), nullable=False),
+        Column("shutdown_days", ARRAY(Date), nullable=False),
+        Column("confirmed_by", String(64), nullable=False),
+        Column("confirmed_at", _MOMENT, nullable=False),
+    )
+
+
+def _dispute(metadata: MetaData) -> Table:
+    return Table(
+        "score_dispute",
+        metadata,
+        Column("dispute_id", Uuid, primary_key=True),
+        _owner(),
+        Column("month", String(7), nullable=False),
+        Column("run_id", Uuid, nullable=False),
+        Column("ground", String(30), nullable=False),
+        Column("evidence", JSONB, nullable=False, comment="as it was told"),
+        Column("disputed_by", String(64), nullable=False),
+        Column("disputed_at", _MOMENT, nullable=False),
+    )
