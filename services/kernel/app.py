@@ -19,6 +19,8 @@ from services.kernel.settings import KernelSettings
 
 def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Role = "all") -> FastAPI:
     runtimes = [Runtime(service=s, settings=settings, role=role) for s in services]
+    for runtime in runtimes:
+        runtime.makes = tuple(topic for s in services for topic in s.topics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

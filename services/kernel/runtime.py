@@ -13,7 +13,7 @@ from typing import Any, Literal
 from aiokafka.errors import KafkaError
 from sqlalchemy import text
 
-from services.kernel.broker import Consumer, Producer, ensure_topics, existing_topics
+from services.kernel.broker import Consumer, Producer, TopicSpec, ensure_topics, existing_topics
 from services.kernel.consumer import Applier, BulkLoop, Loop, Releaser, single_loop
 from services.kernel.errors import is_transient
 from services.kernel.jobs import JobRunner
@@ -36,6 +36,8 @@ class Runtime:
         self.service = service
         self.settings = settings
         self.role = role
+        self.makes: tuple[TopicSpec, ...] = service.topics
+        """Topics to create before waiting for others: in one process with its neighbours, theirs as well."""
         self.database = Database(service=service.name, metadata=service.metadata, settings=settings)
         self.loops: list[Loop] = []
         self.relay: Relay | None = None
@@ -77,7 +79,7 @@ class Runtime:
         told: set[str] = set()
         while True:
             try:
-                created = await ensure_topics(self.service.topics, settings=self.settings)
+                created = await ensure_topics(self.makes, settings=self.settings)
                 missing = wanted - await existing_topics(settings=self.settings)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("broker not ready: %s", type(error).__name__)

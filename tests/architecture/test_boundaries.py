@@ -108,7 +108,7 @@ def test_contracts_know_pydantic_and_nothing_else() -> None:
 
 def test_only_the_kernel_opens_and_ends_transactions() -> None:
     """One commit place: the unit of work. A savepoint is no commit."""
-    ends = {"commit", "rollback", "begin", "connect", "create_async_engine", "sessionmaker"}
+    ends = {"commit", "rollback", "begin", "create_async_engine", "sessionmaker"}
     found: dict[str, list[str]] = {}
     for file in (PROJECT / "services").rglob("*.py"):
         calls = [n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]

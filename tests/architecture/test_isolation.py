@@ -14,6 +14,7 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.processes import Child, Command, free_port
 from services.kernel.broker import TopicSpec, ensure_topics
@@ -60,8 +61,9 @@ async def started(stack: Stack, *, module: str, services: tuple[str, ...], cwd: 
         environment="test", kafka_bootstrap_servers=stack.broker.bootstrap_servers, broker_kind=stack.broker.kind,
         topic_prefix=f"{name}-",
     )  # fmt: skip
-    heard = {c.event.TOPIC for s in services for c in manifest(s).consumes}
-    await ensure_topics([TopicSpec(name=topic, partitions=1) for topic in sorted(heard)], settings=settings)
+    made = {topic.name for s in services for topic in manifest(s).topics}
+    heard = {t for s in services for t in (*manifest(s).single_topics, *(b.topic for b in manifest(s).bulk))}
+    await ensure_topics([TopicSpec(name=topic, partitions=1) for topic in sorted(heard - made)], settings=settings)
     port = free_port()
     command = [sys.executable, "-m", module]
     log_path = logs / "migrate.log"
@@ -79,9 +81,24 @@ async def started(stack: Stack, *, module: str, services: tuple[str, ...], cwd: 
     serving.start()
     try:
         await asyncio.to_thread(serving.wait_ready)
+        assert await _partitions(settings) == {
+            **dict.fromkeys(heard - made, 1),
+            **{topic.name: topic.partitions for s in services for topic in manifest(s).topics},
+        }, "the broker has other topics than the manifests say"
         yield f"http://127.0.0.1:{port}"
     finally:
         serving.kill()
+
+
+async def _partitions(settings: KernelSettings) -> dict[str, int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        names = [name for name in await admin.list_topics() if name.startswith(settings.topic_prefix)]
+        found = await admin.describe_topics(names)
+    finally:
+        await admin.close()
+    return {t["topic"].removeprefix(settings.topic_prefix): len(t["partitions"]) for t in found}
 
 
 async def _paths(url: str) -> set[str]:
