@@ -10,6 +10,16 @@ from sqlalchemy import Table
 from services.kernel.manifest import Service
 from services.kernel.tables import kernel_tables
 
+_API_LESS = {
+    "access_grant": "SELECT",
+    "owner_area": "SELECT",
+    "outbox": "SELECT, INSERT",
+    "outbox_stream": "SELECT, INSERT, UPDATE",
+    "waiting": "SELECT, INSERT, UPDATE",
+    "dead_letter": "SELECT, UPDATE",
+    "idempotency_key": "SELECT, INSERT",
+}
+"""What the API's login does with the kernel's tables: it reads grants and areas, it never gives any."""
 _API_NEVER = {"inbox", "state_version", "job_lease", "audit_root"}
 
 
@@ -36,7 +46,7 @@ def _rights(service: Service, table: Table, *, append_only: bool) -> list[str]:
     verbs = "SELECT, INSERT" if append_only else "SELECT, INSERT, UPDATE, DELETE"
     rights = [f'GRANT {verbs} ON "{s}"."{name}" TO {s}_worker']
     if name not in _API_NEVER and name not in service.api_hidden:
-        rights.append(f'GRANT {verbs} ON "{s}"."{name}" TO {s}_api')
+        rights.append(f'GRANT {_API_LESS.get(name, verbs)} ON "{s}"."{name}" TO {s}_api')
     return rights
 
 

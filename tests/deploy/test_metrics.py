@@ -25,6 +25,10 @@ ALSO = {
     "channel": "the channels of notify",
     "reason_class": "classes of a provider's answers",
     "to": "the channels of notify",
+    "layer": "the places where notify suppresses repeats",
+    "provider": "the providers of notify's settings",
+    "limit": "the limits of a provider",
+    "template": "the template keys of notify's policy",
 }
 """Labels beyond the four of the house, each with the bounded set it is taken from."""
 

@@ -1,0 +1,163 @@
+"""The four services on one database, served on loopback under tokens of an issuer of the test's own."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import uvicorn
+from fastapi import FastAPI
+from joserfc.jwk import ECKey
+from pydantic import SecretStr
+
+from deploy.local.postgres import PostgresServer
+from deploy.local.processes import free_port
+from services.contracts.envelope import Event
+from services.inspection.manifest import SERVICE as INSPECTION
+from services.kernel.app import build_app
+from services.kernel.auth.dev_issuer import build_issuer, issue
+from services.kernel.auth.grants import Grant, ScopeKind, replace_grants
+from services.kernel.broker import Record
+from services.kernel.consumer import Applier
+from services.kernel.manifest import Service
+from services.kernel.migrate import ROLES, ensure_roles, migrate
+from services.kernel.settings import KernelSettings
+from services.kernel.work import EVERYTHING, Actor, Cause, Database
+from services.notify.manifest import SERVICE as NOTIFY
+from services.outage.manifest import SERVICE as OUTAGE
+from services.portrait.manifest import SERVICE as PORTRAIT
+
+SERVICES: dict[str, Service] = {s.name: s for s in (INSPECTION, OUTAGE, PORTRAIT, NOTIFY)}
+PASSWORD, AUDIENCE = "only-for-this-test", "keyline-tests"
+_numbers = count(1)
+
+
+@dataclass(kw_only=True)
+class Town:
+    """One migrated database of all services. `place` is host:port/name."""
+
+    place: str
+    superuser_dsn: str
+    settings: KernelSettings
+
+    async def admin(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self.superuser_dsn)
+
+    async def login(self, service: str, role: str) -> asyncpg.Connection:
+        return await asyncpg.connect(f"postgresql://{service}_{role}:{PASSWORD}@{self.place}")
+
+    def database(self, service: str) -> Database:
+        return Database(service=service, metadata=SERVICES[service].metadata, settings=self.settings)
+
+    async def grant(self, service: str, person_id: str, *roles: str, kind: ScopeKind, scope_id: str = "") -> None:
+        """The person holds exactly these roles in this service."""
+        since = datetime.now(UTC) - timedelta(days=1)
+        grants = [
+            Grant(
+                person_id=person_id, role=role, scope_kind=kind, scope_id=scope_id, valid_from=since, valid_to=None
+            )
+            for role in roles
+        ]  # fmt: skip
+        database = self.database(service)
+        cause = Cause(id=f"{person_id}-{next(_numbers)}", source="tests", type="grant")
+        actor = Actor(person_id="system:tests")
+        async with database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING) as work:
+            await replace_grants(work, origin=f"test:{person_id}", grants=grants)
+        await database.close()
+
+    async def hear(self, service: str, event: Event, *, event_id: str | None = None) -> str:
+        """Apply one record as the poll loop of `service` would."""
+        database = self.database(service)
+        header = {
+            "ce_specversion": "1.0", "ce_id": event_id or uuid4().hex, "ce_source": "tests", "ce_type": event.TYPE,
+            "ce_time": datetime.now(UTC).isoformat(),
+        }  # fmt: skip
+        record = Record(
+            topic=event.TOPIC, partition=0, offset=next(_numbers), key=event.key.encode(), value=event.to_wire(),
+            headers=header, timestamp_ms=0,
+        )  # fmt: skip
+        try:
+            return await Applier(service=SERVICES[service], database=database).apply(record)
+        finally:
+            await database.close()
+
+
+async def build_town(server: PostgresServer) -> Town:
+    name = f"town{time.time_ns()}"
+    admin = await asyncpg.connect(server.superuser_dsn)
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    dsn = f"{server.superuser_dsn.rsplit('/', 1)[0]}/{name}"
+    settings = KernelSettings(
+        environment="test", database_host=server.host, database_port=server.port, database_name=name,
+        database_password=SecretStr(PASSWORD), oidc_audience=AUDIENCE,
+    )  # fmt: skip
+    for service in SERVICES.values():
+        passwords = {f"{service.name}_{role}": PASSWORD for role in ROLES}
+        await ensure_roles(admin_dsn=dsn, service=service.name, passwords=passwords)
+        await migrate(service=service, settings=settings)
+    return Town(place=f"{server.host}:{server.port}/{name}", superuser_dsn=dsn, settings=settings)
+
+
+@dataclass(kw_only=True)
+class Street:
+    """The served services, and a caller's view of them."""
+
+    town: Town
+    url: str
+    key: ECKey
+    issuer: str
+    app: FastAPI
+    session: aiohttp.ClientSession
+
+    def token(self, person_id: str) -> str:
+        return issue(key=self.key, issuer=self.issuer, audience=AUDIENCE, person_id=person_id)
+
+    async def call(
+        self, method: str, path: str, *, by: str = "", body: Any = None, header: dict[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> tuple[int, str]:  # fmt: skip
+        """Status and text; a write carries a fresh idempotency key unless one is given."""
+        headers = {"Idempotency-Key": uuid4().hex, **(header or {})}
+        if by:
+            headers["Authorization"] = f"Bearer {self.token(by)}"
+        async with self.session.request(method, self.url + path, json=body, data=data, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+
+def _session() -> aiohttp.ClientSession:
+    """A connection per request: one that the server is about to close is never used again."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+
+
+@contextlib.asynccontextmanager
+async def served(town: Town) -> AsyncIterator[Street]:
+    key = ECKey.generate_key("P-256", {"kid": "test", "use": "sig"}, private=True)
+    issuer_port, port = free_port(), free_port()
+    issuer = f"http://127.0.0.1:{issuer_port}"
+    settings = town.settings.model_copy(update={"oidc_issuer": issuer, "oidc_jwks_url": f"{issuer}/jwks.json"})
+    signing = build_issuer(key=key, issuer=issuer, audience=AUDIENCE, environment="test")
+    app = build_app(list(SERVICES.values()), settings=settings, role="api")
+    async with listening(signing, issuer_port), listening(app, port), _session() as session:
+        yield Street(town=town, url=f"http://127.0.0.1:{port}", key=key, issuer=issuer, app=app, session=session)
+
+
+@contextlib.asynccontextmanager
+async def listening(app: FastAPI, port: int) -> AsyncIterator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not task.done(), "the server ended while starting"
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
