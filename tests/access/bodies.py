@@ -33,8 +33,10 @@ def _of_type(schema: dict[str, Any], document: dict[str, Any]) -> Any:
     if kind == "object":
         wanted = schema.get("required", [])
         return {name: sample(schema["properties"][name], document) for name in wanted}
+    if "prefixItems" in schema:
+        return [sample(item, document) for item in schema["prefixItems"]]
     if kind == "array":
-        return [sample(schema["items"], document)] * schema.get("minItems", 0)
+        return [sample(schema["items"], document)] * schema["minItems"] if schema.get("minItems") else []
     if kind in {"integer", "number"}:
         return max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
     if kind == "boolean":

@@ -28,6 +28,7 @@ FITTING: dict[str, Any] = {
     "outage.outage.status": "open",
     "portrait.profile.body": '{"importance_grade": "none", "primary_class": "", "attention_reasons": [], '
     '"accounts": []}',
+    "notify.delivery.event_class": "fault-outage",
     "notify.ticket.kind": "complaint",
     "notify.ticket.channel": "desk",
 }

@@ -19,6 +19,7 @@ OWNED = [
 ]
 NOT_A_CUSTOMERS: dict[str, str] = {
     "owner_area": "says where a customer lies; the policies themselves read it",
+    "score_run": "an open leak, named in truth.yaml: a run for one customer is seen by every analyst",
     "audit": "append-only trail of the service; owner_id says whom a row concerns",
 }
 """Tables that name an owner and are nevertheless not under row-level security, each with its reason."""

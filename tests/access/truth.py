@@ -51,6 +51,9 @@ class Truth:
     queries: dict[str, str]
     prepare: dict[str, str]
     audited_elsewhere: dict[str, str]
+    foreign_id_not_shown: frozenset[str]
+    audit_not_shown: frozenset[str]
+    open_leaks: dict[str, str]
 
 
 def read_truth() -> Truth:
@@ -63,9 +66,20 @@ def read_truth() -> Truth:
     return Truth(
         roles=expand(table["roles"]),
         allowed={name: expand(words) for name, words in table["routes"].items()},
+        foreign_id_not_shown=frozenset(table["foreign_id_not_shown"]),
+        audit_not_shown=frozenset(table["audit_not_shown"]),
         **{
             name: table[name] or {}
-            for name in ("public", "scoped", "unscoped", "bodies", "queries", "prepare", "audited_elsewhere")
+            for name in (
+                "public",
+                "scoped",
+                "unscoped",
+                "bodies",
+                "queries",
+                "prepare",
+                "audited_elsewhere",
+                "open_leaks",
+            )
         },
     )
 
