@@ -166,7 +166,24 @@ class OfferChosen(Event):
     chosen_at: Instant
 
 
+class CustomerAssigned(Event):
+    """A customer was handed to a person for a purpose, one of many in a bulk assignment. Internal."""
+
+    TYPE = "keyline.portrait.customer-assigned.v1"
+    TITLE_ZH = "客户任务已指派"
+    TOPIC = "portrait-advice"
+    KEY = "customer_id"
+
+    customer_id: Id
+    assignment_id: Id
+    assignee_person_id: Id
+    purpose: Literal["visit", "advice", "inspection-support", "training", "other"]
+    due_on: date
+    assigned_by: Id
+    occurred_at: Instant
+
+
 EVENTS: tuple[type[Event], ...] = (
     CustomerProfileChanged, EfficiencyScored, ScoreDisputed, CustomerReclassified, MonthlyUsageComputed, AdviceIssued,
-    OfferChosen,
+    OfferChosen, CustomerAssigned,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What portrait says, on which topics."""
 
 from services.contracts.portrait import (
+    CustomerAssigned,
     CustomerProfileChanged,
     CustomerReclassified,
     EfficiencyScored,
@@ -9,9 +10,17 @@ from services.contracts.portrait import (
 )
 from services.kernel.broker import TopicSpec
 
-PUBLISHES = (CustomerProfileChanged, EfficiencyScored, CustomerReclassified, MonthlyUsageComputed, ScoreDisputed)
+PUBLISHES = (
+    CustomerProfileChanged,
+    EfficiencyScored,
+    CustomerReclassified,
+    MonthlyUsageComputed,
+    ScoreDisputed,
+    CustomerAssigned,
+)
 OWN_TOPICS = (
     TopicSpec(name="portrait-customers", compacted=True),
     TopicSpec(name="portrait-scores"),
     TopicSpec(name="portrait-usage"),
+    TopicSpec(name="portrait-advice"),
 )

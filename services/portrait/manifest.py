@@ -18,6 +18,7 @@ from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, ConsumesInBulk, Job, Service
 from services.portrait import api, events_in, events_out, jobs, metrics, tables
 from services.portrait.classes import api as classes_api
+from services.portrait.customers import api as customers_api
 from services.portrait.customers.readings import take_readings
 from services.portrait.exchange import api as exchange_api
 from services.portrait.exchange.reading import read_imports
@@ -85,6 +86,7 @@ SERVICE = Service(
     observe=metrics.observe,
     routers=(
         api.router,
+        customers_api.router,
         classes_api.router,
         metering_api.router,
         exchange_api.router,

@@ -7,6 +7,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from services.kernel.tables import open_schema
 from services.portrait.classes.tables import OWNED as OWNED_CLASSES
 from services.portrait.classes.tables import class_tables
+from services.portrait.customers.tables import OWNED as OWNED_ARCHIVE
+from services.portrait.customers.tables import archive_tables
 from services.portrait.exchange.tables import exchange_tables
 from services.portrait.metering.derived_tables import derived_tables
 from services.portrait.metering.tables import interval_tables
@@ -19,6 +21,8 @@ month_facts = _intervals.month_facts
 _derived = derived_tables(metadata)
 changed_days, day_mark, gap_estimate = _derived.changed_days, _derived.day_mark, _derived.gap_estimate
 month_close, usage_revision = _derived.month_close, _derived.usage_revision
+_archive = archive_tables(metadata)
+search_term, saved_filter, assignment = _archive.search_term, _archive.saved_filter, _archive.assignment
 _classes = class_tables(metadata)
 class_document, class_percentile = _classes.class_document, _classes.class_percentile
 class_facts, class_membership, arrears = _classes.class_facts, _classes.class_membership, _classes.arrears
@@ -176,6 +180,9 @@ open_hazard = Table(
         "status", String(20), nullable=False, comment="closed and voided ones stay, so that a late step cannot reopen"
     ),
     Column("overdue", Boolean, nullable=False),
+    Column("finding", String(200), nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
 )
 customer_outage = Table(
     "customer_outage",
@@ -227,4 +234,4 @@ OWNED = {
         interval_block, usage_point_holder, day_mark, gap_estimate, usage_revision,
         month_facts, customer_shift, score_dispute,
     )
-} | dict.fromkeys(OWNED_CLASSES, "customer_id")  # fmt: skip
+} | dict.fromkeys((*OWNED_CLASSES, *OWNED_ARCHIVE), "customer_id")  # fmt: skip

@@ -18,7 +18,7 @@ def harmless(text: str) -> str:
 
 def csv_lines(blocks: Iterable[ExportBlock]) -> Iterator[str]:
     """With a byte order mark, so that spreadsheets take it for UTF-8. Numbers are written as numbers."""
-    yield "\ufeff" + _line(HEADER)
+    yield "\ufeff" + csv_line(HEADER)
     for block in blocks:
         unit = "varh" if block.channel.startswith("reactive") else "Wh"
         lines = []
@@ -27,9 +27,9 @@ def csv_lines(blocks: Iterable[ExportBlock]) -> Iterator[str]:
                 continue
             start = block.midnight + timedelta(minutes=slot * block.step_minutes)
             lines.append(
-                _line(
+                csv_line(
                     (
-                        harmless(block.usage_point_id), block.channel, start.isoformat(timespec="minutes"),
+                        block.usage_point_id, block.channel, start.isoformat(timespec="minutes"),
                         block.step_minutes, value, unit, quality,
                     )
                 )
@@ -37,7 +37,8 @@ def csv_lines(blocks: Iterable[ExportBlock]) -> Iterator[str]:
         yield "".join(lines)
 
 
-def _line(cells: Iterable[object]) -> str:
+def csv_line(cells: Iterable[object]) -> str:
+    """Texts are made harmless; numbers are written as numbers."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    csv.writer(text, lineterminator="\r\n").writerow([harmless(c) if isinstance(c, str) else c for c in cells])
     return text.getvalue()

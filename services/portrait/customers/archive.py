@@ -12,6 +12,7 @@ from services.kernel.auth.grants import set_owner_areas
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
 from services.portrait.customers.reassess import reassess
+from services.portrait.customers.search import index_customer
 from services.portrait.metering.changes import note_days
 from services.portrait.metering.store import hold_usage_point
 
@@ -19,6 +20,7 @@ from services.portrait.metering.store import hold_usage_point
 async def take_customer(work: UnitOfWork, *, changed: CustomerChanged) -> None:
     """Store the archive of one customer, wake what waited for it, publish the profiles that follow."""
     await _store_customer(work, changed)
+    await index_customer(work, changed=changed)
     held = await _hold_points(work, changed)
     former = await _former_owners(work, held)
     await _store_accounts(work, held)
@@ -43,7 +45,7 @@ async def _former_owners(work: UnitOfWork, changed: CustomerChanged) -> set[str]
 
 async def remove_customer(work: UnitOfWork, *, customer_id: str) -> None:
     """Forget the archive of a customer; readings, bills and scores stay under their owner until retention ends."""
-    for table in (t.account_terms, t.account, t.usage_point, t.site, t.customer):
+    for table in (t.account_terms, t.account, t.usage_point, t.site, t.search_term, t.customer):
         await work.db.execute(delete(table).where(table.c.customer_id == customer_id))
     gone = await work.db.execute(
         update(t.profile)

@@ -75,6 +75,9 @@ async def take_hazard(work: UnitOfWork, *, hazard: Hazard) -> None:
         grade=hazard.grade,
         status=hazard.status,
         overdue=isinstance(hazard, said.HazardOverdue),
+        finding=hazard.finding,
+        first_at=hazard.occurred_at,
+        last_at=hazard.occurred_at,
     )
     known, new = t.open_hazard.c, statement.excluded
     newer = new.version >= known.version
@@ -86,6 +89,9 @@ async def take_hazard(work: UnitOfWork, *, hazard: Hazard) -> None:
                 "grade": case((newer, new.grade), else_=known.grade),
                 "status": case((newer, new.status), else_=known.status),
                 "overdue": or_(known.overdue, new.overdue),
+                "finding": case((newer, new.finding), else_=known.finding),
+                "first_at": func.least(known.first_at, new.first_at),
+                "last_at": func.greatest(known.last_at, new.last_at),
             },
         )
     )

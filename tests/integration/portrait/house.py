@@ -137,7 +137,7 @@ class Caller:
     token: Any
 
     async def __call__(self, method: str, path: str, *, by: str, body: Any = None) -> tuple[int, Any]:
-        """`body` is sent as JSON, bytes as they are; an answer that is no JSON comes back as text."""
+        """`body` is sent as JSON, bytes as they are; an answer is JSON, the bytes of a PDF, or text."""
         header = {"Authorization": f"Bearer {self.token(by)}", "Idempotency-Key": f"key-{next(numbers):08}"}
         sent = {"data": body} if isinstance(body, bytes) else {"json": body}
         async with (
@@ -146,6 +146,8 @@ class Caller:
         ):
             if "json" in answer.content_type:
                 return answer.status, await answer.json(content_type=None)
+            if answer.content_type == "application/pdf":
+                return answer.status, await answer.read()
             return answer.status, await answer.text()
 
 

@@ -7,8 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
-
 from services.contracts import marketing
 from services.kernel.work import EVERYTHING, Actor, Cause
 from services.portrait.classes.freezing import freeze_month
@@ -16,15 +14,6 @@ from services.portrait.customers.happenings import reassess_all
 from services.portrait.reference_data import shipped
 from tests.integration.portrait.house import NOW, Caller, Portrait, numbers
 from tests.integration.portrait.sayings import archive, bill, complaint
-
-
-async def told(caller: Caller, method: str, path: str, body: Any = None, *, by: str) -> tuple[int, Any]:
-    header = {"Authorization": f"Bearer {caller.token(by)}", "Idempotency-Key": f"key-{next(numbers):08}"}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(method, f"{caller.url}/portrait/v1{path}", headers=header, json=body) as answer,
-    ):
-        return answer.status, await answer.json(content_type=None) if answer.status != 204 else None
 
 
 def rules(version: str, *, days_ahead: int = 1, **thresholds: float) -> dict[str, Any]:
@@ -49,19 +38,19 @@ async def test_rules_need_a_second_person_and_a_day_to_come(portrait: Portrait) 
     for person in ("E-1", "E-2"):
         await portrait.grant(person, "department-head", kind="everything")
     async with portrait.served() as caller:
-        assert (await told(caller, "POST", "/class-rules", rules("mine-1"), by="E-1"))[0] == 201
-        status, problem = await told(caller, "POST", "/class-rules", rules("mine-1"), by="E-2")
+        assert (await caller("POST", "/class-rules", body=rules("mine-1"), by="E-1"))[0] == 201
+        status, problem = await caller("POST", "/class-rules", body=rules("mine-1"), by="E-2")
         assert (status, problem["field"]) == (409, "version")
-        status, problem = await told(caller, "POST", "/class-rules", rules("mine-0", days_ahead=0), by="E-1")
+        status, problem = await caller("POST", "/class-rules", body=rules("mine-0", days_ahead=0), by="E-1")
         assert (status, problem["field"]) == (422, "effective_from")
         wrong = rules("mine-2")
         wrong["targets"] = {**wrong["targets"], "weights": {"penalty_bill_share": 1.0}}
-        status, problem = await told(caller, "POST", "/class-rules", wrong, by="E-1")
+        status, problem = await caller("POST", "/class-rules", body=wrong, by="E-1")
         assert (status, problem["field"]) == (422, "targets.weights")
-        assert (await told(caller, "POST", "/class-rules/mine-1/confirmation", by="E-1"))[0] == 403
-        assert (await told(caller, "POST", "/class-rules/mine-1/confirmation", by="E-2"))[0] == 204
-        assert (await told(caller, "POST", "/class-rules/mine-1/confirmation", by="E-2"))[0] == 409
-        status, said = await told(caller, "GET", "/class-rules", by="E-1")
+        assert (await caller("POST", "/class-rules/mine-1/confirmation", by="E-1"))[0] == 403
+        assert (await caller("POST", "/class-rules/mine-1/confirmation", by="E-2"))[0] == 204
+        assert (await caller("POST", "/class-rules/mine-1/confirmation", by="E-2"))[0] == 409
+        status, said = await caller("GET", "/class-rules", by="E-1")
     assert said["version"] == "demo-2", "the new version begins tomorrow"
     assert [(line["version"], line["confirmed_by"]) for line in said["entered"]] == [("mine-1", "E-2")]
 
@@ -81,7 +70,7 @@ async def test_a_confirmed_version_moves_customers_on_its_first_day_and_says_whi
     await recompute(portrait, ["C-1"])
     assert (await portrait.profile())["classes"] == ["high-contribution"]
     async with portrait.served() as caller:
-        _, (change,) = await told(caller, "GET", "/customers/C-1/memberships", by="E-1")
+        _, (change,) = await caller("GET", "/customers/C-1/memberships", by="E-1")
     assert (change["class_name"], change["entered"], change["rule_version"]) == ("high-contribution", True, "mine-1")
     (turned,) = [c for c in change["because"] if c["code"] == "avg_monthly_bill_yuan"]
     assert (turned["value_before"], turned["value"]) == (50_000, 50_000)
@@ -111,13 +100,13 @@ async def test_target_customers_leave_out_the_vetoed_and_name_them(portrait: Por
     owed = marketing.ArrearsOpened(account_id="A-2", bill_id="B-2", amount_yuan=Decimal(2000), since=NOW.date())
     await portrait.hear(owed)
     async with portrait.served() as caller:
-        status, found = await told(caller, "GET", "/target-customers", by="E-1")
+        status, found = await caller("GET", "/target-customers", by="E-1")
         assert status == 200
         assert [c["customer_id"] for c in found["listed"]] == ["C-1"], "a tenth of three customers is one place"
         assert {c["customer_id"]: c["vetoes"] for c in found["vetoed"]} == {"C-2": ["arrears-open"]}
         paid = marketing.ArrearsCleared(account_id="A-2", bill_id="B-2", cleared_at=NOW)
         await portrait.hear(paid)
-        assert (await told(caller, "GET", "/target-customers", by="E-1"))[1]["vetoed"] == []
+        assert (await caller("GET", "/target-customers", by="E-1"))[1]["vetoed"] == []
 
 
 async def test_a_what_if_says_who_would_move_and_moves_nobody(portrait: Portrait) -> None:
@@ -126,10 +115,10 @@ async def test_a_what_if_says_who_would_move_and_moves_nobody(portrait: Portrait
     await portrait.hear(complaint())
     async with portrait.served() as caller, portrait.working():
         asked = {"contribution_bill_yuan_at_least": 4_000, "complaint_rate_at_least": 1.0, "service_rate_at_least": 9}
-        status, run = await told(caller, "POST", "/analyses/what-if", asked, by="E-1")
+        status, run = await caller("POST", "/analyses/what-if", body=asked, by="E-1")
         assert status == 202
         result = (await finished(caller, run["run_id"]))["result"]
-        lines = (await told(caller, "GET", f"/analyses/{run['run_id']}/lines", by="E-1"))[1]["items"]
+        lines = (await caller("GET", f"/analyses/{run['run_id']}/lines", by="E-1"))[1]["items"]
     assert (result["customers"], result["moved"]) == (5, 2)
     assert result["classes"]["high-contribution"] == {"before": 0, "after": 2, "enter": 2, "leave": 0}
     assert [line["customer_id"] for line in lines] == ["C-4", "C-5"]
@@ -143,9 +132,9 @@ async def test_segments_are_repeatable_and_leave_the_classes_alone(portrait: Por
     await portrait.hear(*[archive(f"C-{n}", version=2, grade=g) for n, g in enumerate(grades, 1)], complaint())
     before = await portrait.rows("SELECT customer_id, classes FROM portrait.profile ORDER BY 1")
     async with portrait.served() as caller, portrait.working():
-        runs = [(await told(caller, "POST", "/analyses/segments", {"seed": 7}, by="E-1"))[1]["run_id"] for _ in "ab"]
+        runs = [(await caller("POST", "/analyses/segments", body={"seed": 7}, by="E-1"))[1]["run_id"] for _ in "ab"]
         results = [(await finished(caller, run_id))["result"] for run_id in runs]
-        lines = (await told(caller, "GET", f"/analyses/{runs[0]}/lines", by="E-1"))[1]["items"]
+        lines = (await caller("GET", f"/analyses/{runs[0]}/lines", by="E-1"))[1]["items"]
     assert results[0] == results[1]
     assert sum(s["customers"] for s in results[0]["segments"]) == 4
     assert all(-1 <= value <= 1 for value in results[0]["silhouettes"].values())
@@ -157,7 +146,7 @@ async def test_segments_are_repeatable_and_leave_the_classes_alone(portrait: Por
 async def finished(caller: Caller, run_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        _, run = await told(caller, "GET", f"/analyses/{run_id}", by="E-1")
+        _, run = await caller("GET", f"/analyses/{run_id}", by="E-1")
         if run["finished_at"]:
             return dict(run)
         await asyncio.sleep(0.1)

@@ -1,0 +1,1 @@
+"""Data in, document bytes out."""
