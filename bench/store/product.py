@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from bench.children import report
 from services.kernel.broker import Consumer
 from services.kernel.consumer import Applier, BulkLoop
+from services.kernel.records import Record
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
 from services.portrait.manifest import SERVICE
@@ -21,35 +22,74 @@ from services.portrait.manifest import SERVICE
 PROFILE = SERVICE.bulk[0]
 
 
-class TimedConsumer(Consumer):
-    """Notes when each commit was done."""
+class Progress:
+    """When how many records were committed."""
 
-    def __init__(self, *, settings: KernelSettings, group: str) -> None:
-        super().__init__(settings=settings, group=group, topics=[PROFILE.topic])
+    def __init__(self) -> None:
         self.positions: dict[tuple[str, int], int] = {}
         self.stamps: list[tuple[float, int]] = []
+        self.members: list[TimedConsumer] = []
+        self.all_assigned = asyncio.Event()
+
+    def note(self, positions: Mapping[tuple[str, int], int]) -> None:
+        self.positions.update(positions)
+        self.stamps.append((time.perf_counter(), sum(self.positions.values())))
+
+    def look_at_assignments(self) -> None:
+        if all(member.assigned for member in self.members):
+            self.all_assigned.set()
+
+
+class TimedConsumer(Consumer):
+    """Notes its commits; begins to poll when all members have partitions, as they have had for long in real life."""
+
+    def __init__(self, *, settings: KernelSettings, group: str, progress: Progress) -> None:
+        super().__init__(settings=settings, group=group, topics=[PROFILE.topic])
+        self._progress = progress
+        progress.members.append(self)
+
+    @property
+    def assigned(self) -> bool:
+        return self._client is not None and bool(self._client.assignment())
+
+    async def poll(self, *, max_records: int, timeout_ms: int) -> list[Record]:
+        if not self._progress.all_assigned.is_set():
+            await asyncio.sleep(0.01)
+            self._progress.look_at_assignments()
+            return []
+        return await super().poll(max_records=max_records, timeout_ms=timeout_ms)
 
     async def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         await super().commit(positions)
-        self.positions.update(positions)
-        self.stamps.append((time.perf_counter(), sum(self.positions.values())))
+        self._progress.note(positions)
 
 
 async def drain(group: str, records: int) -> None:
     settings = KernelSettings()
-    consumer = TimedConsumer(settings=settings, group=group)
+    progress = Progress()
     database = Database(service=SERVICE.name, metadata=SERVICE.metadata, settings=settings)
-    loop = BulkLoop(applier=Applier(service=SERVICE, database=database), consumer=consumer, profile=PROFILE)
-    running = asyncio.create_task(loop.run())
-    while not consumer.stamps or consumer.stamps[-1][1] < records:
-        if running.done():
-            raise RuntimeError("the loop ended") from running.exception()
+    applier = Applier(service=SERVICE, database=database)
+    loops = [
+        BulkLoop(
+            applier=applier,
+            consumer=TimedConsumer(settings=settings, group=group, progress=progress),
+            profile=PROFILE,
+            member=member,
+        )
+        for member in range(PROFILE.members)
+    ]
+    running = [asyncio.create_task(loop.run()) for loop in loops]
+    while not progress.stamps or progress.stamps[-1][1] < records:
+        for task in running:
+            if task.done():
+                raise RuntimeError("a loop ended") from task.exception()
         await asyncio.sleep(0.02)
-    loop.running = False
-    await running
+    for loop in loops:
+        loop.running = False
+    await asyncio.gather(*running)
     await database.close()
-    (begun, before), (ended, done) = consumer.stamps[0], consumer.stamps[-1]
-    report(records=done - before, seconds=ended - begun, transactions=len(consumer.stamps))
+    (begun, before), (ended, done) = progress.stamps[0], progress.stamps[-1]
+    report(records=done - before, seconds=ended - begun, transactions=len(progress.stamps))
 
 
 def main() -> None:

@@ -8,26 +8,29 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError, GroupLoadInProgressError, KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 
+from services.kernel.records import Headers, Record
 from services.kernel.settings import KernelSettings
 
 log = logging.getLogger(__name__)
 
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "Consumer",
+    "OffsetsOutOfRange",
+    "Outgoing",
+    "Producer",
+    "Record",
+    "TopicSpec",
+    "ensure_topics",
+    "existing_topics",
+]
+
 MAX_RECORD_BYTES = 1_048_576
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Mapping[str, str]
-    timestamp_ms: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +94,33 @@ class OffsetsOutOfRange(Exception):
     """The committed position is no longer in the log: records may be lost, so nothing is skipped silently."""
 
 
-def _headers(raw: Sequence[tuple[str, bytes]]) -> dict[str, str]:
-    return {name: value.decode("utf-8", "replace") for name, value in raw if value is not None}
+class _Plain(dict[str, str]):
+    """In the place of a deserializer: marks the consumers of this port, and tells the topic without the prefix."""
+
+    def __init__(self, topics: Sequence[str], *, prefix: str) -> None:
+        super().__init__({prefix + topic: topic for topic in topics})
+
+
+_record_of_aiokafka = PartitionRecords._consumer_record
+
+
+def _plain_record(self: PartitionRecords, partition: TopicPartition, record: Any) -> Any:
+    """Our record at once: aiokafka's own is as dear to make as all the rest of reading it, and would be thrown away."""
+    plain = self._value_deserializer
+    if type(plain) is not _Plain:
+        return _record_of_aiokafka(self, partition, record)
+    return Record(
+        topic=plain[partition.topic],
+        partition=partition.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=Headers(record.headers),
+        timestamp_ms=record.timestamp,
+    )
+
+
+PartitionRecords._consumer_record = _plain_record
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -112,7 +140,7 @@ class Consumer:
 
     def __init__(self, *, settings: KernelSettings, group: str, topics: Sequence[str]) -> None:
         self._prefix = settings.topic_prefix
-        self._topics = [self._prefix + topic for topic in topics]
+        self._plain = _Plain(topics, prefix=self._prefix)
         self._settings = settings
         self.group = self._prefix + group
         self._client: AIOKafkaConsumer | None = None
@@ -143,9 +171,10 @@ class Consumer:
             max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
             fetch_max_wait_ms=100,
             request_timeout_ms=10_000,
+            value_deserializer=self._plain,
         )
         self._fetched, self.unchecked = {}, set()
-        self._client.subscribe(self._topics, listener=_Assignment(self))
+        self._client.subscribe(list(self._plain), listener=_Assignment(self))
         await self._client.start()
 
     async def _check_positions(self) -> None:
@@ -175,20 +204,7 @@ class Consumer:
             self._fetched = await self.client.getmany(timeout_ms=timeout_ms, max_records=max_records)
         await self._check_positions()  # an assignment may have come meanwhile; if this raises, the records are kept
         found, self._fetched = self._fetched, {}
-        cut = len(self._prefix)
-        return [
-            Record(
-                topic=r.topic[cut:],
-                partition=r.partition,
-                offset=r.offset,
-                key=r.key,
-                value=r.value,
-                headers=_headers(r.headers),
-                timestamp_ms=r.timestamp,
-            )
-            for records in found.values()
-            for r in records
-        ]
+        return [record for records in found.values() for record in records]
 
     async def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Tell the broker the next offsets. A lost commit is only logged: the inbox knows what was done."""

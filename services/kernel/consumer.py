@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -212,12 +213,13 @@ class Loop:
             await asyncio.sleep(seconds)
 
     def note(self, record: Record, outcome: str) -> None:
-        known = self.applier.contracts.keys() | self.applier.bulk.keys()
-        type_ = record.headers.get("ce_type", "")
-        label = type_ if type_ in known else "other"
-        metrics.EVENTS_HANDLED.labels(self.label, record.topic, label, outcome).inc()
+        self._count(record.topic, record.headers.get("ce_type", ""), outcome, 1)
         if self.breaker.note(record, poisonous=outcome == "dead-lettered"):
             self.stop_partition(record)
+
+    def _count(self, topic: str, type_: str, outcome: str, records: int) -> None:
+        known = type_ in self.applier.contracts or type_ in self.applier.bulk
+        metrics.EVENTS_HANDLED.labels(self.label, topic, type_ if known else "other", outcome).inc(records)
 
     def stop_partition(self, record: Record) -> None:
         log.error("too much poison: partition stopped", extra={"topic": record.topic, "partition": record.partition})
@@ -263,10 +265,9 @@ class SingleLoop(Loop):
 class BulkLoop(Loop):
     """As many records as the profile allows in one transaction; a batch that raises is bisected under savepoints."""
 
-    def __init__(self, *, applier: Applier, consumer: Consumer, profile: ConsumesInBulk) -> None:
-        super().__init__(
-            applier=applier, consumer=consumer, name=f"bulk-{profile.topic}", max_records=profile.max_records
-        )
+    def __init__(self, *, applier: Applier, consumer: Consumer, profile: ConsumesInBulk, member: int = 0) -> None:
+        name = f"bulk-{profile.topic}" + (f"-{member}" if member else "")
+        super().__init__(applier=applier, consumer=consumer, name=name, max_records=profile.max_records)
         self.profile = profile
 
     async def handle(self, batch: list[Record]) -> None:
@@ -274,12 +275,19 @@ class BulkLoop(Loop):
         for part in self._by_size(batch):
             with metrics.HANDLER_SECONDS.labels(self.label, self.profile.topic).time():
                 rejected = await self._patiently(lambda part=part: self._apply(part), what="database")
-            guilty = {id(r.record) for r in rejected}
-            for record in part:
-                self.note(record, "dead-lettered" if id(record) in guilty else "applied")
+            self._note_part(part, guilty={id(r.record) for r in rejected})
             await self.consumer.commit({(r.topic, r.partition): r.offset + 1 for r in part})
             faults.point("offset-committed")
             self._turned()
+
+    def _note_part(self, part: list[Record], *, guilty: set[int]) -> None:
+        if guilty:
+            for record in part:
+                self.note(record, "dead-lettered" if id(record) in guilty else "applied")
+            return
+        for type_, count in Counter(r.headers.get("ce_type", "") for r in part).items():
+            self._count(part[0].topic, type_, "applied", count)
+        self.breaker.note_clean(part)
 
     def _by_size(self, batch: list[Record]) -> list[list[Record]]:
         parts: list[list[Record]] = []

@@ -54,6 +54,7 @@ class ConsumesInBulk:
 
     The handler must be idempotent by construction (no inbox row is written) and returns what it rejects.
     A batch that raises is bisected under savepoints until only the guilty record is rejected.
+    `members` loops of one process share the partitions: while one waits for the database the other decodes.
     """
 
     topic: str
@@ -61,6 +62,7 @@ class ConsumesInBulk:
     handler: BulkHandler
     max_records: int = 4_000
     max_bytes: int = 16_000_000
+    members: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)

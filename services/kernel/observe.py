@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -70,11 +71,13 @@ class Observer:
     async def _ask_broker(self) -> None:
         name = self._service.name
         oldest = 0.0
+        all_lags: Counter[str] = Counter()  # the members of a bulk topic hold parts of it
         for loop in self._loops:
             lags = await loop.consumer.lag()
-            for topic, lag in lags.items():
-                metrics.CONSUMER_LAG.labels(name, topic).set(lag)
+            all_lags.update(lags)
             oldest = max(oldest, self._age(loop, behind=any(lags.values())))
+        for topic, lag in all_lags.items():
+            metrics.CONSUMER_LAG.labels(name, topic).set(lag)
         metrics.OLDEST_EVENT_AGE.labels(name).set(oldest)
 
     def _age(self, loop: Loop, *, behind: bool) -> float:

@@ -109,8 +109,9 @@ class Runtime:
             consumer = Consumer(settings=self.settings, group=name, topics=self.service.single_topics)
             self.loops.append(single_loop(applier=applier, consumer=consumer))
         for profile in self.service.bulk:
-            consumer = Consumer(settings=self.settings, group=f"{name}-{profile.topic}", topics=[profile.topic])
-            self.loops.append(BulkLoop(applier=applier, consumer=consumer, profile=profile))
+            for member in range(profile.members):
+                consumer = Consumer(settings=self.settings, group=f"{name}-{profile.topic}", topics=[profile.topic])
+                self.loops.append(BulkLoop(applier=applier, consumer=consumer, profile=profile, member=member))
         self.releaser = Releaser(applier=applier)
         for loop in self.loops:
             self._spawn(loop.run(), loop.name)
