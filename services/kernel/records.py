@@ -1,36 +1,45 @@
 """A record as it came from a topic. Made once per record of a bulk topic, so it costs as little as it can."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 
 class Headers(Mapping[str, str]):
-    """Decoded one by one when asked for. A header without a value is not there; of two of one name the last counts."""
+    """Decoded when read. A header without a value is not there; of two of one name the last counts."""
 
-    __slots__ = ("raw",)
+    __slots__ = ("_by_name", "_raw")
 
-    def __init__(self, raw: Sequence[tuple[str, bytes | None]]) -> None:
-        self.raw = raw
+    def __init__(self, raw: Iterable[tuple[str, bytes | None]]) -> None:
+        self._raw = raw
+        self._by_name: dict[str, bytes | None] | None = None
 
-    def _last(self, name: str) -> bytes | None:
-        found = None
-        for known, value in self.raw:
-            if known == name and value is not None:
-                found = value
-        return found
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> "Headers":
+        return cls([(name, text.encode()) for name, text in headers.items()])
+
+    @property
+    def undecoded(self) -> dict[str, bytes | None]:
+        if self._by_name is None:
+            self._by_name = dict(self._raw)
+        return self._by_name
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self.undecoded.get(name)
+        return default if value is None else value.decode("utf-8", "replace")
 
     def __getitem__(self, name: str) -> str:
-        found = self._last(name)
-        if found is None:
+        value = self.undecoded[name]
+        if value is None:
             raise KeyError(name)
-        return found.decode("utf-8", "replace")
+        return value.decode("utf-8", "replace")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name for name, value in self.raw if value is not None))
+        return iter([name for name, value in self.undecoded.items() if value is not None])
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return sum(value is not None for value in self.undecoded.values())
 
     def __repr__(self) -> str:
         return f"Headers({dict(self)!r})"

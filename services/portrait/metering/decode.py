@@ -1,25 +1,31 @@
 """From records of `metering-readings` to NumPy columns.
 
-The hot path reads the plain form that nearly all records have. Whatever it does not accept is read again by the
-published contract, whose verdict and words are final; so both accept and refuse the same.
+The hot path (plain.py) reads the plain form that nearly all records have. Whatever it does not accept is read again by
+the published contract, whose verdict and words are final; so both accept and refuse the same.
 """
 
-import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from itertools import chain
-from typing import Annotated, Literal
+from datetime import date, datetime, timedelta
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from services.contracts.metering import Channel, IntervalBlockRecorded, Quality
-from services.kernel.broker import MAX_RECORD_BYTES, Record
+from services.contracts.metering import IntervalBlockRecorded
 from services.kernel.manifest import Rejected
+from services.kernel.records import Record
 from services.kernel.wire import Poison, Window, attributes_of, check_time
 from services.kernel.wire import decode as decode_by_contract
+from services.portrait.metering.plain import (
+    SHANGHAI_S,
+    Column,
+    Told,
+    flat_quality,
+    flat_values,
+    microseconds,
+    read_plain,
+    tie_of,
+)
 from services.portrait.rules.day_block import (
     CHANNELS,
     FROM_MEAN_POWER,
@@ -32,45 +38,8 @@ from services.portrait.rules.day_block import (
 )
 from services.portrait.rules.merge import OfferBatch
 
-_SHANGHAI_S = 8 * 3600
 _EPOCH = date(1970, 1, 1)
-_EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:\-]*\Z"
-_PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
-
-Value = Annotated[int, msgspec.Meta(gt=MISSING, lt=2**31)]
-
-
-class _Block(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    usage_point_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=_ID)]
-    channel: Channel
-    kind: Literal["energy", "mean-power"]
-    start: str
-    step_minutes: Literal[15, 30, 60]
-    values: Annotated[list[Value | None], msgspec.Meta(min_length=1, max_length=96)]
-    quality: Quality | list[Quality]
-    revision: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-    source_time: str
-
-
-_QUOTES_BESIDE_QUALITY = 2 * len(_Block.__struct_fields__) + 2 * 5
-"""Of the member names and of the five other texts."""
-
-_read = msgspec.json.Decoder(_Block).decode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Placed:
-    """A block whose place in the day is known."""
-
-    key: BlockKey
-    first_slot: int
-    values: Sequence[int | None]
-    quality: Sequence[int]
-    revision: int
-    source_time_us: int
-    tie: int
-    mean_power: bool
+_DAY_BITS, _STEP_BITS, _CHANNEL_BITS = 17, 6, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,116 +55,97 @@ def decode_blocks(records: Sequence[Record], *, now: datetime, window: Window) -
 
     All records must be interval blocks by their `ce_type`: the topic carries other events too.
     """
-    placed, rejected = [], []
-    for record in records:
+    told, left = read_plain(records, now=now, window=window)
+    parts, rejected = [told] if told is not None else [], []
+    for record in left:
         try:
-            placed.append(_placed(record, now=now, window=window))
+            parts.append(_judged(record, now=now, window=window))
         except Poison as poison:
             rejected.append(Rejected(record=record, poison=poison))
-    batch = _batch(placed)
+    batch = _batch(Told.join(parts)) if parts else _NOTHING
     return Decoded(batch=batch, rejected=rejected, readings=len(batch.cells))
 
 
-def _placed(record: Record, *, now: datetime, window: Window) -> _Placed:
+def _judged(record: Record, *, now: datetime, window: Window) -> Told:
+    """By the contract. Raises `Poison`."""
     attributes = attributes_of(record)
     check_time(attributes, window=window, now=now)
-    tie = zlib.crc32(f"{attributes.source}|{attributes.id}".encode())
-    block, start, placed = plain_block(record), None, None
-    if block is not None:
-        start, source_time = _plain_time(block.start), _plain_time(block.source_time)
-        if start is not None and source_time is not None:
-            placed = _place(block, start=start, source_time=source_time, tie=tie)
-    if start is None or placed is None:
-        event = decode_by_contract(record, IntervalBlockRecorded)
-        assert isinstance(event, IntervalBlockRecorded)
-        start = event.start
-        placed = _place(event, start=start, source_time=event.source_time, tie=tie)
-    if placed is None:
-        raise Poison("breaks-contract", "start: the block must lie on its steps within one day of Asia/Shanghai")
-    end = start + timedelta(minutes=placed.key.step_minutes * len(placed.values))
-    if start < now - window.past or end > now + window.ahead:
-        raise Poison("implausible-time", f"start: the interval {start.isoformat()} is too far from {now.isoformat()}")
-    return placed
-
-
-def plain_block(record: Record) -> _Block | None:
-    """The hot path; None where the contract itself must judge."""
-    body = record.value or b""
-    if len(body) > MAX_RECORD_BYTES or b"\\" in body:
-        return None
-    try:
-        block = _read(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    qualities = 1 if isinstance(block.quality, str) else len(block.quality)
-    # JSON libraries silently drop the first of two members of one name. Nothing is escaped and all names are known,
-    # so a doubled one shows as quotation marks too many.
-    plain = body.count(b'"') == _QUOTES_BESIDE_QUALITY + 2 * qualities
-    plain = plain and (isinstance(block.quality, str) or qualities == len(block.values))
-    own_key = record.key is None or record.key.decode("utf-8", "replace") == block.usage_point_id
-    return block if plain and own_key else None
-
-
-def _place(
-    block: _Block | IntervalBlockRecorded, *, start: datetime, source_time: datetime, tie: int
-) -> _Placed | None:
-    """None when the block leaves its local day or lies between the steps."""
-    step_s = block.step_minutes * 60
-    days, second = divmod(int(start.timestamp()) + _SHANGHAI_S, 86_400)
+    event = decode_by_contract(record, IntervalBlockRecorded)
+    assert isinstance(event, IntervalBlockRecorded)
+    step_s = event.step_minutes * 60
+    day, second = divmod(int(event.start.timestamp()) + SHANGHAI_S, 86_400)
     slot, off = divmod(second, step_s)
-    if off or start.microsecond or second + step_s * len(block.values) > 86_400:
-        return None
-    quality = block.quality
-    return _Placed(
-        key=BlockKey(block.usage_point_id, CHANNELS[block.channel], _EPOCH + timedelta(days=days), block.step_minutes),
-        first_slot=slot,
-        values=block.values,
-        quality=[QUALITIES[quality]] * len(block.values)
-        if isinstance(quality, str)
-        else [QUALITIES[q] for q in quality],
-        revision=block.revision,
-        source_time_us=_microseconds(source_time),
-        tie=tie,
-        mean_power=block.kind == "mean-power",
+    if off or event.start.microsecond or second + step_s * len(event.values) > 86_400:
+        raise Poison("breaks-contract", "start: the block must lie on its steps within one day of Asia/Shanghai")
+    end = event.start + timedelta(seconds=step_s * len(event.values))
+    if event.start < now - window.past or end > now + window.ahead:
+        raise Poison(
+            "implausible-time", f"start: the interval {event.start.isoformat()} is too far from {now.isoformat()}"
+        )
+    counts = np.array([len(event.values)])
+    return Told(
+        points=[event.usage_point_id],
+        channel=np.array([CHANNELS[event.channel]]),
+        day=np.array([day]),
+        step_minutes=np.array([event.step_minutes]),
+        first_slot=np.array([slot]),
+        counts=counts,
+        values=flat_values([event.values]),
+        quality=flat_quality([event.quality], counts),
+        mean_power=np.array([int(event.kind == "mean-power")]),
+        revision=np.array([event.revision]),
+        source_time_us=np.array([microseconds(event.source_time)]),
+        tie=np.array([tie_of(attributes.source, attributes.id)]),
     )
 
 
-def _plain_time(text: str) -> datetime | None:
-    if not _PLAIN_TIME.match(text):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if 1991 < moment.year < 2100 else None
-
-
-def _microseconds(moment: datetime) -> int:
-    passed = moment - _EPOCH_TIME
-    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
-
-
-def _batch(placed: Sequence[_Placed]) -> OfferBatch:
-    keys = sorted({p.key for p in placed})
-    row = {key: i for i, key in enumerate(keys)}
-    counts = [len(p.values) for p in placed]
-    total = sum(counts)
-    flat = list(chain.from_iterable(p.values for p in placed))
-    values = np.array([MISSING if v is None else v for v in flat] if None in flat else flat, np.int64)
-    quality = np.fromiter(chain.from_iterable(p.quality for p in placed), np.uint8, total)
-    first_cell = np.repeat(np.array([row[p.key] * WIDTH + p.first_slot for p in placed], np.int64), counts)
-    within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+def _batch(told: Told) -> OfferBatch:
+    points = sorted(set(told.points))
+    rank = {point: i for i, point in enumerate(points)}
+    packed = np.array([rank[point] for point in told.points], np.int64)
+    for column, bits in ((told.channel, _CHANNEL_BITS), (told.day, _DAY_BITS), (told.step_minutes, _STEP_BITS)):
+        packed = (packed << bits) | column
+    distinct, block = np.unique(packed, return_inverse=True)
+    within = np.arange(len(told.values)) - np.repeat(np.cumsum(told.counts) - told.counts, told.counts)
+    cells = np.repeat(block * WIDTH + told.first_slot, told.counts) + within
     # A value under the quality "missing" is a filler of the source, and says as little as a null.
-    said = (values != MISSING) & (quality != QUALITIES["missing"])
-    for step in {p.key.step_minutes for p in placed if p.mean_power}:
-        power = np.repeat(np.array([p.mean_power and p.key.step_minutes == step for p in placed]), counts) & said
-        values[power] = energy_of_mean_power(power_w=values[power], step_minutes=step)
-        quality[power] |= FROM_MEAN_POWER
+    said = (told.values != MISSING) & (told.quality != QUALITIES["missing"])
+    values, quality = _energies(told, said)
     offers = Slots(
         value=values.astype(np.int32),
-        quality=quality,
-        revision=np.repeat(np.array([p.revision for p in placed], np.int32), counts),
-        source_time_us=np.repeat(np.array([p.source_time_us for p in placed], np.int64), counts),
-        tie=np.repeat(np.array([p.tie for p in placed], np.uint32), counts),
+        quality=quality.astype(np.uint8),
+        revision=np.repeat(told.revision.astype(np.int32), told.counts),
+        source_time_us=np.repeat(told.source_time_us, told.counts),
+        tie=np.repeat(told.tie.astype(np.uint32), told.counts),
     )
-    return OfferBatch(keys=keys, offers=offers[said], cells=(first_cell + within)[said])
+    if not said.all():
+        offers, cells = offers[said], cells[said]
+    return OfferBatch(keys=_keys(points, distinct), offers=offers, cells=cells)
+
+
+def _energies(told: Told, said: NDArray[np.bool_]) -> tuple[Column, Column]:
+    """Values and qualities, with the energy of each mean power that was said."""
+    values, quality = told.values, told.quality
+    for step in np.unique(told.step_minutes[told.mean_power == 1]).tolist():
+        power = np.repeat((told.mean_power == 1) & (told.step_minutes == step), told.counts) & said
+        values, quality = values.copy(), quality.copy()
+        values[power] = energy_of_mean_power(power_w=values[power], step_minutes=step)
+        quality[power] |= FROM_MEAN_POWER
+    return values, quality
+
+
+def _keys(points: Sequence[str], packed: Column) -> list[BlockKey]:
+    columns = []
+    rest = packed
+    for bits in (_STEP_BITS, _DAY_BITS, _CHANNEL_BITS):
+        columns.append((rest & ((1 << bits) - 1)).tolist())
+        rest = rest >> bits
+    steps, days, channels = columns
+    dates = {day: _EPOCH + timedelta(days=day) for day in set(days)}
+    return [
+        BlockKey(points[point], channel, dates[day], step)
+        for point, channel, day, step in zip(rest.tolist(), channels, days, steps, strict=True)
+    ]
+
+
+_NOTHING = OfferBatch(keys=[], offers=Slots.empty(blocks=0)[:, 0], cells=np.zeros(0, np.int64))

@@ -11,7 +11,8 @@ from services.contracts.metering import Channel, IntervalBlockRecorded, Quality
 from services.kernel.broker import Record
 from services.kernel.wire import Poison, Window
 from services.kernel.wire import decode as decode_by_contract
-from services.portrait.metering.decode import Decoded, decode_blocks, plain_block
+from services.portrait.metering.decode import Decoded, decode_blocks
+from services.portrait.metering.plain import read_plain
 from services.portrait.rules.day_block import CHANNELS, FROM_MEAN_POWER, QUALITIES, WIDTH, BlockKey
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
@@ -203,4 +204,4 @@ def test_the_stored_codes_know_every_channel_and_quality_of_the_contract() -> No
 @pytest.mark.parametrize("quality", ["measured", (list(get_args(Quality)) * 2)[:4]])
 def test_what_a_producer_of_the_contract_writes_takes_the_hot_path(quality: str | list[str]) -> None:
     event = IntervalBlockRecorded.model_validate_json(json.dumps({**BODY, "quality": quality}))
-    assert plain_block(record(event.to_wire())) is not None
+    assert not read_plain([record(event.to_wire())], now=NOW, window=Window())[1]
