@@ -8,7 +8,6 @@ is cheaper and weaker than what the product does.
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -21,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from bench.children import report
+from bench.store.progress import Progress
 
 ZONE = ZoneInfo("Asia/Shanghai")
 CHANNELS = {"active-import": 1, "active-export": 2, "reactive-lagging": 3, "reactive-leading": 4}
@@ -126,24 +125,23 @@ async def store(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
         await session.execute(ROLLED_UP, [days[key] for key in sorted(days)])
 
 
-class Progress:
+class Handled:
     def __init__(self, records: int) -> None:
-        self.records = records
-        self.stamps: list[tuple[float, int]] = []
-        self.done = asyncio.Event()
+        self.progress = Progress()
+        self.all = asyncio.Event()
+        self._records = records
 
     def note(self, records: int) -> None:
-        so_far = records + (self.stamps[-1][1] if self.stamps else 0)
-        self.stamps.append((time.perf_counter(), so_far))
-        if so_far >= self.records:
-            self.done.set()
+        self.progress.note(self.progress.done + records)
+        if self.progress.done >= self._records:
+            self.all.set()
 
 
 async def handle(mode: str, topic: str, group: str, records: int) -> None:
     engine = create_async_engine(os.environ["BENCH_DSN"])
     new_session = async_sessionmaker(engine, expire_on_commit=False)
     broker = KafkaBroker(os.environ["BENCH_BOOTSTRAP"], logger=None)
-    progress = Progress(records)
+    handled = Handled(records)
 
     if mode == "message":
 
@@ -151,7 +149,7 @@ async def handle(mode: str, topic: str, group: str, records: int) -> None:
         async def on_block(block: IntervalBlock) -> None:
             async with new_session() as session, session.begin():
                 await store(session, rows_of(block))
-            progress.note(1)
+            handled.note(1)
 
     else:
         at_once = int(os.environ["BENCH_BATCH"])
@@ -160,14 +158,13 @@ async def handle(mode: str, topic: str, group: str, records: int) -> None:
         async def on_blocks(blocks: list[IntervalBlock]) -> None:
             async with new_session() as session, session.begin():
                 await store(session, [row for block in blocks for row in rows_of(block)])
-            progress.note(len(blocks))
+            handled.note(len(blocks))
 
     await broker.start()
-    await asyncio.wait_for(progress.done.wait(), 100)
+    await asyncio.wait_for(handled.all.wait(), 100)
     await broker.stop()
     await engine.dispose()
-    (begun, before), (ended, done) = progress.stamps[0], progress.stamps[-1]
-    report(records=done - before, seconds=ended - begun, transactions=len(progress.stamps))
+    handled.progress.report()
 
 
 def main() -> None:

@@ -104,8 +104,8 @@ class StoreHouse:
         }
         if "peak_rss_mb" in found:
             facts["peak_rss_mb"] = found["peak_rss_mb"]
-            facts["client_cpu_s_per_million"] = found["cpu_s"] / million
-            facts["readings_per_transaction"] = load.readings * share / max(1, found["transactions"] - 1)
+            facts["client_cpu_s_per_million"] = found["steady_cpu_s"] / million / share
+            facts["readings_per_transaction"] = load.readings * share / found["transactions"]
         stored, kept = await read(meters)
         smaller = {name: n for name, n in self.meters.items() if n <= meters}
         return Measured(

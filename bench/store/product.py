@@ -8,10 +8,9 @@ import asyncio
 import gc
 import logging
 import sys
-import time
 from collections.abc import Mapping
 
-from bench.children import report
+from bench.store.progress import Progress
 from services.kernel.broker import Consumer
 from services.kernel.consumer import Applier, BulkLoop
 from services.kernel.records import Record
@@ -22,64 +21,61 @@ from services.portrait.manifest import SERVICE
 PROFILE = SERVICE.bulk[0]
 
 
-class Progress:
-    """When how many records were committed."""
+class Members:
+    """The members of one run, and how far they are together."""
 
     def __init__(self) -> None:
-        self.positions: dict[tuple[str, int], int] = {}
-        self.stamps: list[tuple[float, int]] = []
-        self.members: list[TimedConsumer] = []
+        self.progress = Progress()
+        self.consumers: list[TimedConsumer] = []
         self.all_assigned = asyncio.Event()
+        self._positions: dict[tuple[str, int], int] = {}
 
     def note(self, positions: Mapping[tuple[str, int], int]) -> None:
-        self.positions.update(positions)
-        self.stamps.append((time.perf_counter(), sum(self.positions.values())))
+        self._positions.update(positions)
+        self.progress.note(sum(self._positions.values()))
 
     def look_at_assignments(self) -> None:
-        if all(member.assigned for member in self.members):
+        if all(consumer.assigned for consumer in self.consumers):
             self.all_assigned.set()
 
 
 class TimedConsumer(Consumer):
     """Notes its commits; begins to poll when all members have partitions, as they have had for long in real life."""
 
-    def __init__(self, *, settings: KernelSettings, group: str, progress: Progress) -> None:
+    def __init__(self, *, settings: KernelSettings, group: str, members: Members) -> None:
         super().__init__(settings=settings, group=group, topics=[PROFILE.topic])
-        self._progress = progress
-        progress.members.append(self)
+        self._members = members
+        members.consumers.append(self)
 
     @property
     def assigned(self) -> bool:
         return self._client is not None and bool(self._client.assignment())
 
     async def poll(self, *, max_records: int, timeout_ms: int) -> list[Record]:
-        if not self._progress.all_assigned.is_set():
+        if not self._members.all_assigned.is_set():
             await asyncio.sleep(0.01)
-            self._progress.look_at_assignments()
+            self._members.look_at_assignments()
             return []
         return await super().poll(max_records=max_records, timeout_ms=timeout_ms)
 
     async def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         await super().commit(positions)
-        self._progress.note(positions)
+        self._members.note(positions)
 
 
 async def drain(group: str, records: int) -> None:
     settings = KernelSettings()
-    progress = Progress()
     database = Database(service=SERVICE.name, metadata=SERVICE.metadata, settings=settings)
     applier = Applier(service=SERVICE, database=database)
+    members = Members()
+    for _ in range(PROFILE.members):
+        TimedConsumer(settings=settings, group=group, members=members)
     loops = [
-        BulkLoop(
-            applier=applier,
-            consumer=TimedConsumer(settings=settings, group=group, progress=progress),
-            profile=PROFILE,
-            member=member,
-        )
-        for member in range(PROFILE.members)
+        BulkLoop(applier=applier, consumer=consumer, profile=PROFILE, member=number)
+        for number, consumer in enumerate(members.consumers)
     ]
     running = [asyncio.create_task(loop.run()) for loop in loops]
-    while not progress.stamps or progress.stamps[-1][1] < records:
+    while members.progress.done < records:
         for task in running:
             if task.done():
                 raise RuntimeError("a loop ended") from task.exception()
@@ -88,8 +84,7 @@ async def drain(group: str, records: int) -> None:
         loop.running = False
     await asyncio.gather(*running)
     await database.close()
-    (begun, before), (ended, done) = progress.stamps[0], progress.stamps[-1]
-    report(records=done - before, seconds=ended - begun, transactions=len(progress.stamps))
+    members.progress.report()
 
 
 def main() -> None:

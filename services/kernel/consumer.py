@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,6 +14,7 @@ from services.kernel.broker import Consumer, Record
 from services.kernel.errors import is_transient
 from services.kernel.failures import bury, due_waiting, keep_waiting, take_waiting, wait_longer
 from services.kernel.manifest import Consumes, ConsumesInBulk, Rejected, Service
+from services.kernel.records import by_type
 from services.kernel.wire import Poison, WaitingFor, attributes_of, body_hash, check_time, decode, record_from_row
 from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
 
@@ -271,7 +271,8 @@ class BulkLoop(Loop):
         self.profile = profile
 
     async def handle(self, batch: list[Record]) -> None:
-        batch = [r for r in batch if (r.topic, r.partition) not in self.stopped_partitions]
+        if self.stopped_partitions:
+            batch = [r for r in batch if (r.topic, r.partition) not in self.stopped_partitions]
         for part in self._by_size(batch):
             with metrics.HANDLER_SECONDS.labels(self.label, self.profile.topic).time():
                 rejected = await self._patiently(lambda part=part: self._apply(part), what="database")
@@ -285,11 +286,13 @@ class BulkLoop(Loop):
             for record in part:
                 self.note(record, "dead-lettered" if id(record) in guilty else "applied")
             return
-        for type_, count in Counter(r.headers.get("ce_type", "") for r in part).items():
-            self._count(part[0].topic, type_, "applied", count)
+        for type_, records in by_type(part).items():
+            self._count(part[0].topic, type_, "applied", len(records))
         self.breaker.note_clean(part)
 
     def _by_size(self, batch: list[Record]) -> list[list[Record]]:
+        if sum(len(r.value or b"") for r in batch) <= self.profile.max_bytes:
+            return [batch] if batch else []
         parts: list[list[Record]] = []
         size = 0
         for record in batch:

@@ -60,7 +60,7 @@ class ConsumesInBulk:
     topic: str
     events: tuple[type[Event], ...]
     handler: BulkHandler
-    max_records: int = 4_000
+    max_records: int = 8_000
     max_bytes: int = 16_000_000
     members: int = 2
 

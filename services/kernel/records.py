@@ -1,6 +1,6 @@
 """A record as it came from a topic. Made once per record of a bulk topic, so it costs as little as it can."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -53,3 +53,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     value: bytes | None
     headers: Mapping[str, str]
     timestamp_ms: int
+
+
+def by_type(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Records by their `ce_type`, in their order; those without one under the empty text."""
+    found: dict[bytes, list[Record]] = {}
+    for record in records:
+        headers = record.headers
+        told = headers.undecoded.get("ce_type") if type(headers) is Headers else headers.get("ce_type", "").encode()
+        found.setdefault(told or b"", []).append(record)
+    return {told.decode("utf-8", "replace"): some for told, some in found.items()}
