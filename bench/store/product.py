@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from bench.store.progress import Progress
 from services.kernel.broker import Consumer
-from services.kernel.consumer import Applier, BulkLoop
+from services.kernel.bulk import BulkLoop
+from services.kernel.consumer import Applier
 from services.kernel.records import Record
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database

@@ -13,8 +13,7 @@ from services.kernel.breaker import Breaker
 from services.kernel.broker import Consumer, Record
 from services.kernel.errors import is_transient
 from services.kernel.failures import bury, due_waiting, keep_waiting, take_waiting, wait_longer
-from services.kernel.manifest import Consumes, ConsumesInBulk, Rejected, Service
-from services.kernel.records import by_type
+from services.kernel.manifest import Consumes, Rejected, Service
 from services.kernel.wire import Poison, WaitingFor, attributes_of, body_hash, check_time, decode, record_from_row
 from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
 
@@ -262,71 +261,6 @@ class SingleLoop(Loop):
         raise AssertionError("unreachable")
 
 
-class BulkLoop(Loop):
-    """As many records as the profile allows in one transaction; a batch that raises is bisected under savepoints."""
-
-    def __init__(self, *, applier: Applier, consumer: Consumer, profile: ConsumesInBulk, member: int = 0) -> None:
-        name = f"bulk-{profile.topic}" + (f"-{member}" if member else "")
-        super().__init__(applier=applier, consumer=consumer, name=name, max_records=profile.max_records)
-        self.profile = profile
-
-    async def handle(self, batch: list[Record]) -> None:
-        if self.stopped_partitions:
-            batch = [r for r in batch if (r.topic, r.partition) not in self.stopped_partitions]
-        for part in self._by_size(batch):
-            with metrics.HANDLER_SECONDS.labels(self.label, self.profile.topic).time():
-                rejected = await self._patiently(lambda part=part: self._apply(part), what="database")
-            self._note_part(part, guilty={id(r.record) for r in rejected})
-            await self.consumer.commit({(r.topic, r.partition): r.offset + 1 for r in part})
-            faults.point("offset-committed")
-            self._turned()
-
-    def _note_part(self, part: list[Record], *, guilty: set[int]) -> None:
-        if guilty:
-            for record in part:
-                self.note(record, "dead-lettered" if id(record) in guilty else "applied")
-            return
-        for type_, records in by_type(part).items():
-            self._count(part[0].topic, type_, "applied", len(records))
-        self.breaker.note_clean(part)
-
-    def _by_size(self, batch: list[Record]) -> list[list[Record]]:
-        if sum(len(r.value or b"") for r in batch) <= self.profile.max_bytes:
-            return [batch] if batch else []
-        parts: list[list[Record]] = []
-        size = 0
-        for record in batch:
-            length = len(record.value or b"")
-            if not parts or size + length > self.profile.max_bytes:
-                parts.append([])
-                size = 0
-            parts[-1].append(record)
-            size += length
-        return parts
-
-    async def _apply(self, part: list[Record]) -> list[Rejected]:
-        async with self.applier.work(part[0]) as work:
-            rejected = await self._bisect(work, part)
-            for r in rejected:
-                if not await self.applier._buried_before(work, r.record):
-                    await bury(work, record=r.record, consumer=self.applier.name, poison=r.poison)
-            return rejected
-
-    async def _bisect(self, work: UnitOfWork, part: list[Record]) -> list[Rejected]:
-        try:
-            async with work.db.begin_nested():
-                return list(await self.profile.handler(part, work=work))
-        except Exception as error:
-            if is_transient(error):
-                raise
-            if len(part) == 1:
-                poison = error if isinstance(error, Poison) else Poison("handler-failed", type(error).__name__)
-                log.warning("record rejected from batch: %s", poison.reason, exc_info=error)
-                return [Rejected(record=part[0], poison=poison)]
-        middle = len(part) // 2
-        return await self._bisect(work, part[:middle]) + await self._bisect(work, part[middle:])
-
-
 class Releaser:
     """Applies waiting events whose reference has arrived, and replayed dead letters."""
 
@@ -397,4 +331,4 @@ def single_loop(*, applier: Applier, consumer: Consumer) -> SingleLoop:
     return SingleLoop(applier=applier, consumer=consumer, name="single", max_records=200)
 
 
-__all__ = ["Applier", "BulkLoop", "Consumes", "Releaser", "single_loop"]
+__all__ = ["Applier", "Consumes", "Releaser", "single_loop"]

@@ -61,7 +61,7 @@ class ConsumesInBulk:
     events: tuple[type[Event], ...]
     handler: BulkHandler
     max_records: int = 8_000
-    max_bytes: int = 16_000_000
+    max_bytes: int = 4_000_000
     members: int = 2
 
 

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import text
 
 from services.kernel.broker import Consumer, Producer, TopicSpec, ensure_topics, existing_topics
-from services.kernel.consumer import Applier, BulkLoop, Loop, Releaser, single_loop
+from services.kernel.bulk import BulkLoop
+from services.kernel.consumer import Applier, Loop, Releaser, single_loop
 from services.kernel.errors import is_transient
 from services.kernel.jobs import JobRunner
 from services.kernel.manifest import Job, Service

@@ -1,6 +1,6 @@
 """Takes batches of `metering-readings`: curves to day blocks, registers and meter changes to their tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.schema import Table
 
 from services.contracts.metering import IntervalBlockRecorded, MeterChanged, RegisterReadingFrozen
-from services.kernel.broker import Record
 from services.kernel.manifest import Rejected
+from services.kernel.records import Record, by_type
 from services.kernel.wire import Poison, Window, attributes_of, check_time, decode
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
@@ -27,26 +27,23 @@ _CHANGE_RANK = ("old_meter_id", "old_active_import_kwh", "new_active_import_kwh"
 
 async def take_readings(batch: Sequence[Record], *, work: UnitOfWork) -> Sequence[Rejected]:
     """Idempotent by construction: every slot and register is won by a total order over what was said of it."""
-    curves = [r for r in batch if r.headers.get("ce_type") == IntervalBlockRecorded.TYPE]
-    decoded = decode_blocks(curves, now=work.now, window=WINDOW)
+    told = by_type(batch)
+    decoded = decode_blocks(told.pop(IntervalBlockRecorded.TYPE, []), now=work.now, window=WINDOW)
     stored = await store_blocks(await work.raw(), decoded.batch)
     await note_changed(work, keys=stored.changed)
-    registers, changes, rejected = _events(batch, work)
+    registers, changes, rejected = _events(told, work)
     await _store_registers(work, registers)
     await _store_changes(work, changes)
     return [*decoded.rejected, *rejected]
 
 
 def _events(
-    batch: Sequence[Record], work: UnitOfWork
+    told: Mapping[str, Sequence[Record]], work: UnitOfWork
 ) -> tuple[list[RegisterReadingFrozen], list[MeterChanged], list[Rejected]]:
     registers: list[RegisterReadingFrozen] = []
     changes: list[MeterChanged] = []
     rejected: list[Rejected] = []
-    for record in batch:
-        type_ = record.headers.get("ce_type")
-        if type_ == IntervalBlockRecorded.TYPE:
-            continue
+    for type_, record in ((name, r) for name, records in told.items() for r in records):
         try:
             check_time(attributes_of(record), window=WINDOW, now=work.now)
             if type_ == RegisterReadingFrozen.TYPE:
