@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from services.contracts.metering import IntervalBlockRecorded
 from services.kernel.broker import Record
 from services.kernel.jobs import JobRunner
@@ -38,7 +40,7 @@ async def relayed(portrait: Portrait) -> list[Record]:
         " SELECT * FROM sent ORDER BY aggregateid, version"
     )
     made = [portrait.record(IntervalBlockRecorded.from_wire(row["payload"])) for row in rows]
-    return [replace(record, value=row["payload"]) for record, row in zip(made, rows, strict=True)]
+    return [structs.replace(record, value=row["payload"]) for record, row in zip(made, rows, strict=True)]
 
 
 async def blocks(portrait: Portrait) -> list[tuple[Any, ...]]:

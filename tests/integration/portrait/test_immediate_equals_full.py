@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from itertools import count
@@ -11,6 +10,7 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.contracts.envelope import Event
 from services.kernel.broker import Record
@@ -82,7 +82,7 @@ async def _one_example(portrait: Portrait, given_: dict[str, tuple[Life, int]]) 
 
 def _record(portrait: Portrait, event: Event) -> Record:
     record = portrait.record(event)
-    return replace(record, headers={**record.headers, "ce_time": AS_OF.isoformat()})
+    return structs.replace(record, headers={**record.headers, "ce_time": AS_OF.isoformat()})
 
 
 async def _profiles(portrait: Portrait, given_: dict[str, tuple[Life, int]]) -> dict[str, tuple[int, Outcome]]:
