@@ -11,7 +11,7 @@ from services.portrait import tables as t
 from services.portrait.customers.calendar import local_day, months_up_to, shifted
 from services.portrait.documents.visit_brief import Section, VisitBrief
 from services.portrait.rules.attention import LEVEL_NAMES
-from services.portrait.rules.classes import CLASS_NAMES
+from services.portrait.rules.classes import CLASS_NAMES, CRITERION_NAMES
 from services.portrait.scoring.results import scores_of
 
 _MOST = 5
@@ -52,13 +52,14 @@ async def visit_brief(work: UnitOfWork, *, profile: Row[Any]) -> VisitBrief:
 
 def _classes(profile: Row[Any]) -> list[tuple[str, str]]:
     held = [v for v in profile.explanation["verdicts"] if v["holds"]]
-    return [
-        (
-            CLASS_NAMES[v["name"]],
-            "；".join(f"{c['code']} {c['value']} ≥ {c['threshold']}" for c in v["criteria"] if c["holds"]),
-        )
-        for v in held
-    ]
+    return [(CLASS_NAMES[v["name"]], "；".join(_met(c) for c in v["criteria"] if c["holds"])) for v in held]
+
+
+def _met(criterion: dict[str, Any]) -> str:
+    zh, en = CRITERION_NAMES[criterion["code"]]
+    if isinstance(criterion["value"], bool):
+        return f"{zh} {en}"
+    return f"{zh} {en} {criterion['value']:.6g}（门槛 border {criterion['threshold']:.6g}）"
 
 
 async def _hazards(work: UnitOfWork, customer_id: str) -> list[tuple[str, ...]]:

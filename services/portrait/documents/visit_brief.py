@@ -60,7 +60,7 @@ def visit_brief_pdf(brief: VisitBrief) -> bytes:
 def _story(brief: VisitBrief, width: float) -> list[Flowable]:
     story: list[Flowable] = [
         Paragraph(escape(brief.name), _style(16)),
-        Paragraph(f"{escape(brief.customer_id)} · 走访简报 Visit brief · {brief.as_of.isoformat()}", _style(9)),
+        Paragraph(f"{escape(brief.customer_id)} | 走访简报 Visit brief | {brief.as_of.isoformat()}", _style(9)),
         Spacer(1, 3 * mm),
         _facts(brief.facts, width),
         Paragraph("近十二个月用电量（万千瓦时） Energy of twelve months (10 MWh)", _style(11, above=8)),

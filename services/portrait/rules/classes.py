@@ -16,6 +16,19 @@ CLASS_NAMES: dict[ClassName, str] = {
     "high-potential": "高潜力",
 }
 
+CRITERION_NAMES: dict[str, tuple[str, str]] = {
+    "supply_nature_score": ("用电性质", "nature of use"),
+    "dual_supply": ("双电源", "dual supply"),
+    "avg_monthly_kwh": ("月均电量 kWh", "mean monthly kWh"),
+    "avg_monthly_bill_yuan": ("月均电费 元", "mean monthly bill in yuan"),
+    "violation_index": ("违约用电、窃电", "breaches and thefts"),
+    "penalty_bill_share": ("累计违约电费占比", "penalties' share of bills"),
+    "monthly_service_rate": ("月服务率", "monthly service rate"),
+    "complaint_rate": ("投诉率", "complaint rate"),
+    "kwh_growth_rate": ("电量增长率", "growth"),
+    "capacity_application_within_12_months": ("十二个月内增容申请", "application for capacity in twelve months"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRules:
