@@ -103,15 +103,12 @@ def encode(facts: Facts) -> list[bytes]:
 
 
 def decode(cells: Sequence[bytes]) -> Facts:
-    """The records in the order of `cells`: NARROW if all of them are, else WIDE. Raises ValueError on other lengths.
-
-    A cell may hold several records of one layout, one after the other.
-    """
-    narrow = [len(cell) % NARROW.itemsize == 0 for cell in cells]
-    if all(narrow):
+    """The record of each cell: NARROW if all of them are, else WIDE. Raises ValueError on bytes of another length."""
+    wide = np.fromiter((len(cell) != NARROW.itemsize for cell in cells), bool, len(cells))
+    if not wide.any():
         return np.frombuffer(b"".join(cells), NARROW)
-    parts = [
-        np.frombuffer(cell, NARROW if is_narrow else WIDE).astype(WIDE)
-        for cell, is_narrow in zip(cells, narrow, strict=True)
-    ]
-    return np.concatenate(parts)
+    facts = np.empty(len(cells), WIDE)
+    for layout, chosen in ((NARROW, ~wide), (WIDE, wide)):
+        joined = b"".join(cell for cell, there in zip(cells, chosen.tolist(), strict=True) if there)
+        facts[chosen] = np.frombuffer(joined, layout).astype(WIDE)
+    return facts

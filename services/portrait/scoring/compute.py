@@ -72,6 +72,23 @@ class ScoredChunk:
     confirmed: NDArray[np.bool_]
 
 
+PEER = np.dtype([("group", "S8"), ("score", "<f8"), ("energy_wh", "<i8")])
+"""What publishing counts of a customer's month; the score is NaN where there is none."""
+
+
+def results(chunk: Chunk, plan: ScoringPlan) -> tuple[bytes, bytes]:
+    """The rows to store, and PEER records of all customers for the first month, then the second, ..."""
+    scored = score_chunk(chunk, plan)
+    at = (chunk.owner, chunk.facts["month"] - month_index(plan.months[0]))
+    group, names = _peer_groups(chunk.agreements)
+    peers = np.zeros(group.shape, PEER)
+    peers["group"] = np.array(names, "S8")[group]
+    peers["score"] = np.nan
+    peers["score"][at] = scored.scores.score
+    peers["energy_wh"][at] = chunk.facts["energy_wh"]
+    return result_rows(scored, plan), peers.T.tobytes()
+
+
 def score_chunk(chunk: Chunk, plan: ScoringPlan) -> ScoredChunk:
     facts, month = chunk.facts, chunk.facts["month"] - month_index(plan.months[0])
     at = (chunk.owner, month)

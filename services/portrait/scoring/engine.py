@@ -7,6 +7,8 @@ The pure rules for one customer are the measure: tests hold these arrays to them
 
 import asyncio
 import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from services.portrait.customers.calendar import month_name, shifted
 from services.portrait.metering.store import SCHEMA, Connection
 from services.portrait.rules import month_facts as facts_rule
 from services.portrait.rules.month_arrays import maximum_kw
-from services.portrait.rules.month_facts import month_index
+from services.portrait.rules.month_facts import Facts, month_index
 from services.portrait.rules.score_arrays import NO_BAND
 from services.portrait.scoring.agreements import read_agreements
 from services.portrait.scoring.compute import (
@@ -24,20 +26,18 @@ from services.portrait.scoring.compute import (
     HISTORY_MONTHS,
     Chunk,
     ScoringPlan,
-    result_rows,
-    score_chunk,
+    results,
 )
 from services.portrait.scoring.month_facts import refresh
 
 _RANGE = "customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)"
 _CUSTOMERS = f"SELECT customer_id FROM {SCHEMA}.customer WHERE {_RANGE} ORDER BY customer_id"
-# One value per customer: the server strings the records together, the client looks at them where they lie.
 _FACTS = f"""
-SELECT customer_id, string_agg(facts, ''::bytea) FROM {SCHEMA}.month_facts
-WHERE {_RANGE} AND month >= $3 AND month < $4 AND length(facts) = $5 GROUP BY customer_id"""
+SELECT customer_id, facts FROM {SCHEMA}.month_facts
+WHERE {_RANGE} AND month >= $3 AND month < $4 AND facts <> ''"""
 _HEADS = f"""
-SELECT customer_id, string_agg(substring(facts FROM 1 FOR {facts_rule.HEAD.itemsize}), ''::bytea)
-FROM {SCHEMA}.month_facts WHERE {_RANGE} AND month >= $3 AND month < $4 AND length(facts) > 0 GROUP BY customer_id"""
+SELECT customer_id, substring(facts FROM 1 FOR {facts_rule.HEAD.itemsize})
+FROM {SCHEMA}.month_facts WHERE {_RANGE} AND month >= $3 AND month < $4 AND facts <> ''"""
 _BANDS_BEFORE = f"""
 SELECT DISTINCT ON (s.customer_id) s.customer_id, s.band FROM {SCHEMA}.score s
 JOIN {SCHEMA}.score_run r USING (run_id)
@@ -51,21 +51,27 @@ _KEEP = f"""
 INSERT INTO {SCHEMA}.score ({", ".join(COLUMNS)}) SELECT {", ".join(COLUMNS)} FROM pg_temp.fresh_scores"""
 
 
-async def score_range(connection: Connection, *, plan: ScoringPlan, after_id: str, up_to_id: str | None) -> int:
-    """Store the scores of the customers in (after_id, up_to_id]; how many customers. In the caller's transaction."""
+async def score_range(
+    connection: Connection, *, plan: ScoringPlan, after_id: str, up_to_id: str | None
+) -> tuple[int, bytes]:
+    """Store the scores of the customers in (after_id, up_to_id]; how many customers, and what publishing counts.
+
+    In the caller's transaction.
+    """
     begin = shifted(plan.months[0], months=-HISTORY_MONTHS)
     end = shifted(plan.months[-1], months=1)
     await refresh(connection, after_id=after_id, up_to_id=up_to_id, from_month=begin, to_month=end)
     chunk = await read_chunk(connection, plan=plan, after_id=after_id, up_to_id=up_to_id)
-    if chunk.customers:
-        rows = await asyncio.to_thread(lambda: result_rows(score_chunk(chunk, plan), plan))
-        await connection.execute(_STAGE)
-        await connection.copy_to_table(
-            "fresh_scores", schema_name="pg_temp", source=io.BytesIO(rows), columns=COLUMNS, format="binary"
-        )
-        await connection.execute(_KEEP)
-        await connection.execute("DELETE FROM pg_temp.fresh_scores")
-    return len(chunk.customers)
+    if not chunk.customers:
+        return 0, b""
+    rows, peers = await asyncio.to_thread(lambda: results(chunk, plan))
+    await connection.execute(_STAGE)
+    await connection.copy_to_table(
+        "fresh_scores", schema_name="pg_temp", source=io.BytesIO(rows), columns=COLUMNS, format="binary"
+    )
+    await connection.execute(_KEEP)
+    await connection.execute("DELETE FROM pg_temp.fresh_scores")
+    return len(chunk.customers), peers
 
 
 async def read_chunk(connection: Connection, *, plan: ScoringPlan, after_id: str, up_to_id: str | None) -> Chunk:
@@ -73,21 +79,15 @@ async def read_chunk(connection: Connection, *, plan: ScoringPlan, after_id: str
     begin = shifted(first, months=-HISTORY_MONTHS)
     customers = [row[0] for row in await connection.fetch(_CUSTOMERS, after_id, up_to_id)]
     position = {customer: place for place, customer in enumerate(customers)}
-    cells: list[bytes] = []
-    owners: list[NDArray[np.int64]] = []
-    for layout in (facts_rule.NARROW, facts_rule.WIDE):
-        for customer, joined in await connection.fetch(_FACTS, after_id, up_to_id, first, end, layout.itemsize):
-            if customer in position:
-                cells.append(joined)
-                owners.append(np.full(len(joined) // layout.itemsize, position[customer]))
-    facts = facts_rule.decode(cells)
-    owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
+    facts, owner = _records(await connection.fetch(_FACTS, after_id, up_to_id, first, end), position, facts_rule.decode)
+    heads, holder = _records(
+        await connection.fetch(_HEADS, after_id, up_to_id, begin, first),
+        position,
+        lambda cells: np.frombuffer(b"".join(cells), facts_rule.HEAD),
+    )
     maxima = np.full((len(customers), HISTORY_MONTHS + len(plan.months)), np.nan)
-    maxima[owner, facts["month"] - month_index(begin)] = maximum_kw(facts)
-    for customer, joined in await connection.fetch(_HEADS, after_id, up_to_id, begin, first):
-        if customer in position:
-            heads = np.frombuffer(joined, facts_rule.HEAD)
-            maxima[position[customer], heads["month"] - month_index(begin)] = maximum_kw(heads)
+    for records, whose in ((facts, owner), (heads, holder)):
+        maxima[whose, records["month"] - month_index(begin)] = maximum_kw(records)
     bands = np.full(len(customers), NO_BAND, np.uint8)
     for customer, band in await connection.fetch(_BANDS_BEFORE, after_id, up_to_id, month_name(first)):
         if customer in position:
@@ -102,3 +102,13 @@ async def read_chunk(connection: Connection, *, plan: ScoringPlan, after_id: str
         ),
         bands_before=bands,
     )
+
+
+def _records(
+    rows: Sequence[Any], position: Mapping[str, int], decode: Callable[[list[bytes]], Facts]
+) -> tuple[Facts, NDArray[np.int64]]:
+    """The records of the customers that `position` names, looked at where their bytes lie, and whose they are."""
+    places = [position.get(row[0], -1) for row in rows]
+    owner = np.array(places, np.int64)
+    facts = decode([row[1] for row, place in zip(rows, places, strict=True) if place >= 0])
+    return facts, owner[owner >= 0]

@@ -1,44 +1,58 @@
 """Makes the results of a run the results, all at once: peers are counted, then the run is published."""
 
+# ruff: noqa: S608 - the text is composed of constants of this package; every value is a parameter
+
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
+from services.portrait.customers.calendar import month_name
+from services.portrait.metering.store import SCHEMA
 from services.portrait.rules.peers import withheld_because
+from services.portrait.scoring.compute import PEER
+
+# A month at a time, so that memory follows the customers of one month only.
+_PEERS = f"""
+SELECT substring(peers FROM $2 * {PEER.itemsize} * customers + 1 FOR {PEER.itemsize} * customers)
+FROM {SCHEMA}.score_chunk WHERE run_id = $1 AND peers <> ''"""
 
 
-async def publish(work: UnitOfWork, *, run: Row[Any]) -> int:
-    """How many rows became visible. A run on demand is too small to count peers; its customer keeps the last ones."""
+async def publish(work: UnitOfWork, *, run: Row[Any], months: Sequence[date]) -> int:
+    """How many customers became visible. A run on demand is too small to count peers; the last ones stand."""
+    c = t.score_chunk.c
     if run.customer_id is None:
-        await _count_peers(work, run)
+        raw = await work.raw()
+        for number, month in enumerate(months):
+            found = b"".join(row[0] for row in await raw.fetch(_PEERS, run.run_id, number))
+            rows = [
+                {"run_id": run.run_id, "month": month_name(month), **group}
+                for group in peer_groups(np.frombuffer(found, PEER))
+            ]
+            if rows:
+                await work.db.execute(insert(t.score_peer_group), rows)
+    await work.db.execute(update(t.score_chunk).where(c.run_id == run.run_id).values(peers=None))
     await work.db.execute(update(t.score_run).where(t.score_run.c.run_id == run.run_id).values(published_at=work.now))
-    s = t.score.c
-    count = select(func.count()).where(s.run_id == run.run_id)
-    return (await work.db.execute(count)).scalar_one()
+    count = select(func.coalesce(func.sum(c.customers), 0)).where(c.run_id == run.run_id, c.phase == 1)
+    return int((await work.db.execute(count)).scalar_one())
 
 
-async def _count_peers(work: UnitOfWork, run: Row[Any]) -> None:
-    s = t.score.c
-    found = await work.db.execute(
-        select(
-            s.month, s.peer_group, func.count(), func.sum(s.energy_wh), func.max(s.energy_wh),
-            func.array_agg(aggregate_order_by(s.score, s.score)),
+def peer_groups(peers: Any) -> Iterator[dict[str, Any]]:
+    """A row per group of scored customers in one month's PEER records."""
+    scored = peers[~np.isnan(peers["score"])]
+    ordered = scored[np.lexsort((scored["score"], scored["group"]))]
+    names, begins = np.unique(ordered["group"], return_index=True)
+    for name, group in zip(names.tolist(), np.split(ordered, begins[1:]), strict=True):
+        withheld = withheld_because(
+            peers=len(group), energy_wh=int(group["energy_wh"].sum()), largest_wh=int(group["energy_wh"].max())
         )
-        .where(s.run_id == run.run_id, s.score.is_not(None))
-        .group_by(s.month, s.peer_group)
-        .order_by(s.month, s.peer_group)
-    )  # fmt: skip
-    rows = []
-    for month, group, peers, energy, largest, scores in found:
-        withheld = withheld_because(peers=peers, energy_wh=int(energy), largest_wh=largest)
-        rows.append(
-            {
-                "run_id": run.run_id, "month": month, "peer_group": group, "peers": peers,
-                "withheld_because": withheld, "scores": [] if withheld else scores,
-            }
-        )  # fmt: skip
-    if rows:
-        await work.db.execute(insert(t.score_peer_group), rows)
+        yield {
+            "peer_group": name.decode(),
+            "peers": len(group),
+            "withheld_because": withheld,
+            "scores": [] if withheld else group["score"].tolist(),
+        }

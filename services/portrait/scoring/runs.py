@@ -133,21 +133,24 @@ async def claim_chunk(work: UnitOfWork, *, run_id: UUID | None = None) -> Claime
 
 async def work_on(work: UnitOfWork, chunk: ClaimedChunk, *, holder: str) -> None:
     """Do the chunk and mark it as done; with the last one the run is finished."""
+    peers: bytes | None = None
     match chunk.phase:
         case 0:
             customers = await _plan(work, chunk)
         case 1:
             plan = await scoring_plan(work, run=chunk.run)
-            customers = await score_range(await work.raw(), plan=plan, after_id=chunk.after_id, up_to_id=chunk.up_to_id)
+            customers, peers = await score_range(
+                await work.raw(), plan=plan, after_id=chunk.after_id, up_to_id=chunk.up_to_id
+            )
         case 2:
-            customers = await publish(work, run=chunk.run)
+            customers = await publish(work, run=chunk.run, months=(await scoring_plan(work, run=chunk.run)).months)
         case _:
             customers = await tell_range(work, run=chunk.run, after_id=chunk.after_id, up_to_id=chunk.up_to_id)
     c = t.score_chunk.c
     await work.db.execute(
         update(t.score_chunk)
         .where(c.run_id == chunk.run.run_id, c.phase == chunk.phase, c.ordinal == chunk.ordinal)
-        .values(customers=customers, done_by=holder, done_at=func.clock_timestamp())
+        .values(customers=customers, peers=peers, done_by=holder, done_at=func.clock_timestamp())
     )
     await _finish_with_the_last(work, chunk)
 

@@ -81,6 +81,7 @@ def _chunk(metadata: MetaData) -> Table:
         Column("after_id", String(64), nullable=False, comment="customers behind this one"),
         Column("up_to_id", String(64), comment="and up to this one; null for the last chunk"),
         Column("customers", Integer, nullable=False, server_default="0"),
+        Column("peers", LargeBinary, comment="what publishing counts, month by month; taken away then"),
         Column("done_by", String(128)),
         Column("done_at", _MOMENT),
         comment="A row is locked by the replica that works on it; a replica that dies lets go of it",

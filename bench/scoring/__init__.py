@@ -1,0 +1,1 @@
+"""Scoring of a generated population, against an ORM loop and single SQL statements."""
