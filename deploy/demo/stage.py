@@ -47,7 +47,7 @@ class Stage:
         self.console.rule(f"{zh} · {en}", align="left")
 
     def table(self, *columns: str, rows: Sequence[tuple[str, ...]]) -> None:
-        shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 4), header_style="dim")
+        shown = Table(box=None, padding=(0, 1, 0, 2), header_style="dim")
         for column in columns:
             shown.add_column(column, overflow="fold")
         for row in rows:
@@ -137,7 +137,7 @@ class Stage:
         return told
 
     def show_told(self, told: list[tuple[str, str, str, float]]) -> None:
-        rows = [(person, accounts or "—", words, f"{ms:.0f} ms") for person, accounts, words, ms in told]
+        rows = [(person, accounts or "—", words, f"{ms:.0f} ms") for person, accounts, words, ms in sorted(told)]
         self.table("收件人 person", "户号 accounts", "手机所见 on the phone", "用时 after", rows=rows)
 
 
