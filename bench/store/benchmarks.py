@@ -30,8 +30,8 @@ def _handlers(house: StoreHouse, *, target: float, at_once: int) -> list[Variant
 
 @asynccontextmanager
 async def day_curves(stack: Stack, size: Size) -> AsyncIterator[Sequence[Variant]]:
-    whole = Load(meters=2_500 if size.quick else 12_000, days=DAYS, slots=range(SLOTS), block=SLOTS, by_meter=True)
-    tiers = {"few": 60, "some": 100} if size.quick else {"few": 200, "some": 400}
+    whole = Load(meters=4_000 if size.quick else 16_000, days=DAYS, slots=range(SLOTS), block=SLOTS, by_meter=True)
+    tiers = {"few": 60, "some": 100} if size.quick else {"few": 400, "some": 600}
     async with store_house(stack, whole, meters=tiers, name="day_curves") as house:
         copy = Variant(name="copy-binary", what=COPY, run=house.copy, target=0.6)
         yield [*_handlers(house, target=60, at_once=50), copy]
@@ -39,9 +39,9 @@ async def day_curves(stack: Stack, size: Size) -> AsyncIterator[Sequence[Variant
 
 @asynccontextmanager
 async def single_readings(stack: Stack, size: Size) -> AsyncIterator[Sequence[Variant]]:
-    meters = 3_000 if size.quick else 8_000
+    meters = 3_000 if size.quick else 12_000
     whole = Load(meters=meters, days=DAYS[:1], slots=range(40, 52), block=1, by_meter=False)
-    tiers = {"few": 50, "some": 400} if size.quick else {"few": 125, "some": 2_000}
+    tiers = {"few": 50, "some": 400} if size.quick else {"few": 150, "some": 2_000}
     async with store_house(stack, whole, meters=tiers, name="single_readings") as house:
         yield _handlers(house, target=60, at_once=500)
 

@@ -1,8 +1,8 @@
 """What the product is compared with: FastStream handlers with SQLAlchemy, as the two libraries' documentation shows.
 
 `python -m bench.store.handlers message|batch TOPIC GROUP RECORDS`: handles RECORDS of the topic; the clock runs from
-the first transaction's end to the last's. Offsets are committed by the library's default (before the handler), which
-is cheaper and weaker than what the product does.
+the first call of the handler to the end of the last. Offsets are committed by the library's default (before the
+handler), which is cheaper and weaker than what the product does.
 """
 
 import asyncio
@@ -147,6 +147,7 @@ async def handle(mode: str, topic: str, group: str, records: int) -> None:
 
         @broker.subscriber(topic, group_id=group, auto_offset_reset="earliest")
         async def on_block(block: IntervalBlock) -> None:
+            handled.progress.begin()
             async with new_session() as session, session.begin():
                 await store(session, rows_of(block))
             handled.note(1)
@@ -156,6 +157,7 @@ async def handle(mode: str, topic: str, group: str, records: int) -> None:
 
         @broker.subscriber(topic, group_id=group, auto_offset_reset="earliest", batch=True, max_records=at_once)
         async def on_blocks(blocks: list[IntervalBlock]) -> None:
+            handled.progress.begin()
             async with new_session() as session, session.begin():
                 await store(session, [row for block in blocks for row in rows_of(block)])
             handled.note(len(blocks))

@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -42,6 +42,9 @@ class StoreHouse:
     blocks: Connection
     rows: Connection
     file: Path
+    _digests: dict[str, str] = field(default_factory=dict)
+    half_rss_mb: float = 0
+    """The consumer's peak memory on half of the whole: equal if it is bounded by the batch, as it should be."""
 
     def load(self, tier: str) -> Load:
         return self.whole.of(self.meters[tier])
@@ -104,6 +107,8 @@ class StoreHouse:
         }
         if "peak_rss_mb" in found:
             facts["peak_rss_mb"] = found["peak_rss_mb"]
+            if read == self._kept_blocks and tier == "whole":
+                facts["peak_rss_mb_at_half"] = self.half_rss_mb
             facts["client_cpu_s_per_million"] = found["steady_cpu_s"] / million / share
             facts["readings_per_transaction"] = load.readings * share / found["transactions"]
         stored, kept = await read(meters)
@@ -111,9 +116,14 @@ class StoreHouse:
         return Measured(
             work=load.readings * share,
             seconds=found["seconds"],
-            digests=tiers(stored, kept, said=load.said(), meters=smaller),
+            digests=tiers(stored, kept, said=self._said(tier), meters=smaller),
             facts=facts,
         )
+
+    def _said(self, tier: str) -> str:
+        if tier not in self._digests:
+            self._digests[tier] = self.load(tier).said().digest()
+        return self._digests[tier]
 
     async def _wal(self) -> int:
         return int(await self.rows.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
@@ -172,14 +182,16 @@ async def store_house(stack: Stack, whole: Load, *, meters: dict[str, int], name
     row_table = await asyncpg.connect(await stack.new_database(rows.DATABASE))
     try:
         with tempfile.TemporaryDirectory() as folder:
+            all_meters = {**meters, "half": whole.meters // 2, "whole": whole.meters}
             house = StoreHouse(
-                stack=stack, settings=settings, whole=whole, meters={**meters, "whole": whole.meters},
-                blocks=blocks, rows=row_table, file=Path(folder) / "readings.copy",
+                stack=stack, settings=settings, whole=whole, meters=all_meters, blocks=blocks, rows=row_table,
+                file=Path(folder) / "readings.copy",
             )  # fmt: skip
             await row_table.execute(rows.SCHEMA)
             await _what_was_there(house)
             for tier in house.meters:
                 await fill(house.load(tier), settings=house.settings_of(tier), topic=TOPIC)
+            house.half_rss_mb = float((await house.product("half")).facts["peak_rss_mb"])
             yield house
     finally:
         await blocks.close()

@@ -1,7 +1,7 @@
 """The product's consumer of `metering-readings`, as `python -m services.portrait serve --role consumer` runs it.
 
 `python -m bench.store.product GROUP RECORDS`: reads the topic from its beginning until RECORDS are committed.
-The clock runs from the first commit to the last: joining the group is not part of it.
+The clock runs from the moment when all members have partitions to the last commit.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ class Members:
 
     def look_at_assignments(self) -> None:
         if all(consumer.assigned for consumer in self.consumers):
+            self.progress.begin()
             self.all_assigned.set()
 
 

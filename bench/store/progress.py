@@ -1,29 +1,32 @@
-"""How far a consumer is, by the clock and by its own processor time. Counts from the first transaction's end to the
-last's: what starting costs, imports and joining the group, is not part of the rate."""
+"""How far a consumer is, by the clock and by its own processor time.
+
+The clock starts when the consumer may begin: what starting costs, imports and joining the group, is not part of the
+rate. All work of the run counts, up to the end of the last transaction and its commit to the broker.
+"""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.children import report
 
 
 @dataclass
 class Progress:
-    stamps: list[tuple[float, float, int]] = field(default_factory=list)
-    """Wall clock, processor time, records done so far."""
+    done: int = 0
+    transactions: int = 0
+    _begun: tuple[float, float] | None = None
+    _ended: tuple[float, float] = (0, 0)
 
-    @property
-    def done(self) -> int:
-        return self.stamps[-1][2] if self.stamps else 0
+    def begin(self) -> None:
+        """Only the first time counts."""
+        self._begun = self._begun or (time.perf_counter(), time.process_time())
 
     def note(self, done: int) -> None:
-        self.stamps.append((time.perf_counter(), time.process_time(), done))
+        self.done = done
+        self.transactions += 1
+        self._ended = (time.perf_counter(), time.process_time())
 
     def report(self) -> None:
-        (begun, cpu_before, before), (ended, cpu_after, done) = self.stamps[0], self.stamps[-1]
-        report(
-            records=done - before,
-            seconds=ended - begun,
-            steady_cpu_s=cpu_after - cpu_before,
-            transactions=len(self.stamps) - 1,
-        )
+        assert self._begun is not None
+        seconds, cpu_s = (ended - begun for begun, ended in zip(self._begun, self._ended, strict=True))
+        report(records=self.done, seconds=seconds, steady_cpu_s=cpu_s, transactions=self.transactions)

@@ -29,17 +29,22 @@ class Readings:
     def _at(self, index: NDArray[np.bool_] | NDArray[np.int64]) -> "Readings":
         return Readings(**{name: column[index] for name, column in vars(self).items()})
 
+    def ordered(self) -> "Readings":
+        keys = (self.meter, self.channel, self.start_us)
+        if _ascending(*keys):
+            return self
+        return self._at(np.lexsort(keys[::-1]))
+
     def digest(self) -> str:
         """Independent of the order in which they were read."""
-        ordered = self._at(np.lexsort((self.start_us, self.channel, self.meter)))
         found = hashlib.sha256(str(len(self)).encode())
-        for column in vars(ordered).values():
+        for column in vars(self.ordered()).values():
             found.update(np.ascontiguousarray(column, "<i8").tobytes())
         return found.hexdigest()
 
     def rollups(self) -> "Rollups":
         """Recomputed from the readings: one element per meter, channel and local day."""
-        ordered = self._at(np.lexsort((self.start_us, self.channel, self.meter)))
+        ordered = self.ordered()
         day = (ordered.start_us // 1_000_000 + 8 * 3600) // 86_400
         keys = (ordered.meter, ordered.channel, day)
         starts = np.flatnonzero(np.append(True, np.any([k[1:] != k[:-1] for k in keys], axis=0)))
@@ -52,6 +57,16 @@ class Readings:
             minimum=np.minimum.reduceat(ordered.value, starts),
             present=np.diff(np.append(starts, len(ordered))),
         )
+
+
+def _ascending(*keys: Column) -> bool:
+    """Whether the tuples of the columns, most significant first, never fall."""
+    rising = np.zeros(max(0, len(keys[0]) - 1), bool)
+    level = ~rising
+    for key in keys:
+        rising |= level & (key[1:] > key[:-1])
+        level &= key[1:] == key[:-1]
+    return bool((rising | level).all())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +97,11 @@ class StoredOtherwise(AssertionError):
     """A store holds something else than was said, or rollups that do not follow from its readings."""
 
 
-def tiers(stored: Readings, kept: Rollups | None, *, said: Readings, meters: dict[str, int]) -> dict[str, str]:
-    """Digests of the first meters of each tier. Raises `StoredOtherwise`."""
-    if stored.digest() != said.digest():
-        raise StoredOtherwise(f"{len(stored):,} readings are stored, {len(said):,} other ones were said")
+def tiers(stored: Readings, kept: Rollups | None, *, said: str, meters: dict[str, int]) -> dict[str, str]:
+    """Digests of the first meters of each tier; `said` is the digest of all. Raises `StoredOtherwise`."""
+    stored = stored.ordered()
+    if stored.digest() != said:
+        raise StoredOtherwise(f"{len(stored):,} readings are stored that are not those which were said")
     found = {}
     for name, count in meters.items():
         part = stored.of(count)
