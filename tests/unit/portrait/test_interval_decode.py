@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
+from msgspec import structs
 
 from services.contracts.metering import Channel, IntervalBlockRecorded, Quality
 from services.kernel.broker import Record
@@ -13,7 +14,7 @@ from services.kernel.wire import Poison, Window
 from services.kernel.wire import decode as decode_by_contract
 from services.portrait.metering.decode import Decoded, decode_blocks
 from services.portrait.metering.plain import read_plain
-from services.portrait.rules.day_block import CHANNELS, FROM_MEAN_POWER, QUALITIES, WIDTH, BlockKey
+from services.portrait.rules.day_block import CHANNELS, FIELDS, FROM_MEAN_POWER, QUALITIES, WIDTH, BlockKey
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 BODY: dict[str, Any] = {
@@ -205,3 +206,38 @@ def test_the_stored_codes_know_every_channel_and_quality_of_the_contract() -> No
 def test_what_a_producer_of_the_contract_writes_takes_the_hot_path(quality: str | list[str]) -> None:
     event = IntervalBlockRecorded.model_validate_json(json.dumps({**BODY, "quality": quality}))
     assert not read_plain([record(event.to_wire())], now=NOW, window=Window())[1]
+
+
+def test_the_hot_path_lays_the_offers_that_the_contract_would() -> None:
+    """An unknown member changes nothing of what is said, but takes a record off the hot path."""
+    compared = 0
+    for body in corpus(seed=20260701, size=3_000):
+        hot = record(body)
+        if read_plain([hot], now=NOW, window=Window())[1]:
+            continue
+        judged = record(body.rstrip()[:-1] + b', "later_field": 1}')
+        assert read_plain([judged], now=NOW, window=Window())[1] == [judged]
+        mine, theirs = decoded(hot), decoded(judged)
+        assert list(mine.batch.keys) == list(theirs.batch.keys), body
+        assert mine.batch.cells.tolist() == theirs.batch.cells.tolist(), body
+        for name, _ in FIELDS:
+            assert getattr(mine.batch.offers, name).tolist() == getattr(theirs.batch.offers, name).tolist(), body
+        compared += 1
+    assert compared > 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ce_specversion": ""}, {"ce_specversion": "0.3"},
+        {"ce_id": ""}, {"ce_id": "x" * 121}, {"ce_source": "x" * 121},
+        {"ce_time": "2026-06-30T12:00:00"}, {"ce_time": "2026-06-30T12:11:00+00:00"}, {"ce_time": "yesterday"},
+    ],
+)  # fmt: skip
+def test_attributes_that_are_not_plain_are_judged_as_everywhere(change: dict[str, str]) -> None:
+    plain = record(BODY)
+    changed = structs.replace(plain, headers={**plain.headers, **change})
+    good = structs.replace(plain, headers={**plain.headers, "ce_id": "x" * 120, "ce_source": "华东"})
+    found = decoded(changed, good)
+    assert [r.record for r in found.rejected] == [changed]
+    assert found.readings == 3
