@@ -93,6 +93,37 @@ class MessageFailed(_Delivery):
     reason: Label
 
 
+class _PlannedNotice(Event):
+    """Of a planned outage to one customer; `required_by` is the start less the lead time the law wants."""
+
+    TOPIC = "notify-deliveries"
+    KEY = "customer_id"
+
+    customer_id: Id
+    outage_id: Id
+    occurred_at: Instant
+
+
+class PlannedNoticeUnproven(_PlannedNotice):
+    """Blocks the plan: nobody can show that the customer knows."""
+
+    TYPE = "keyline.notify.planned-notice-unproven.v1"
+    TITLE_ZH = "计划停电告知未获证明"
+
+    important: bool
+    required_by: Instant
+
+
+class PlannedNoticeProven(_PlannedNotice):
+    """`in_time` false: the customer knows, but learned it too late for the announced start."""
+
+    TYPE = "keyline.notify.planned-notice-proven.v1"
+    TITLE_ZH = "计划停电告知已获证明"
+
+    level: Literal["accepted", "delivered", "opened", "acknowledged", "announced", "call-recorded"]
+    in_time: bool
+
+
 class _Conversation(Event):
     TOPIC = "notify-conversations"
     KEY = "customer_id"
@@ -151,6 +182,6 @@ class TicketClosed(_Ticket):
 
 EVENTS: tuple[type[Event], ...] = (
     PostAssigned, EngagementsChanged, MessageAccepted, MessageDelivered, MessageOpened, MessageAcknowledged,
-    MessageFailed, ConversationOpened, ConversationAnswered, ConversationEscalated, ConversationClosed, TicketOpened,
-    TicketClosed,
+    MessageFailed, PlannedNoticeUnproven, PlannedNoticeProven, ConversationOpened, ConversationAnswered,
+    ConversationEscalated, ConversationClosed, TicketOpened, TicketClosed,
 )  # fmt: skip

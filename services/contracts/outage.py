@@ -44,6 +44,7 @@ class _Plan(Event):
     starts_at: Instant
     ends_at: Instant
     reason: Label
+    temporary: bool = False
     affected: AffectedPart
 
 

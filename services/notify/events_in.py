@@ -37,6 +37,7 @@ from services.contracts.portrait import (
 )
 from services.kernel.work import UnitOfWork
 from services.notify import billing, reports, tickets
+from services.notify.delivery import notices
 from services.notify.directory import customers, persons, posts
 
 HOLD_FOR_PARTS = timedelta(seconds=1)
@@ -118,14 +119,17 @@ async def on_restoration_estimated(event: RestorationEstimated, *, work: UnitOfW
 
 
 async def on_planned_outage(event: PlannedOutagePublished, *, work: UnitOfWork) -> None:
+    await notices.watch(work, plan=event)
     await reports.planned_outage(work, event=event, hold=HOLD_FOR_PARTS)
 
 
 async def on_planned_outage_changed(event: PlannedOutageChanged, *, work: UnitOfWork) -> None:
+    await notices.watch(work, plan=event)
     await reports.planned_outage(work, event=event, hold=HOLD_FOR_PARTS, occasion=str(event.version))
 
 
 async def on_planned_outage_cancelled(event: PlannedOutageCancelled, *, work: UnitOfWork) -> None:
+    await notices.watch(work, plan=event)
     await reports.planned_outage(work, event=event, hold=HOLD_FOR_PARTS)
 
 

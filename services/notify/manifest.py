@@ -1,5 +1,7 @@
 """The face of notify: people, posts, messages, tickets."""
 
+from datetime import timedelta
+
 from services.contracts import marketing
 from services.contracts.inspection import (
     HazardClosed,
@@ -17,6 +19,8 @@ from services.contracts.notify import (
     MessageDelivered,
     MessageFailed,
     MessageOpened,
+    PlannedNoticeProven,
+    PlannedNoticeUnproven,
     PostAssigned,
     TicketClosed,
     TicketOpened,
@@ -39,9 +43,10 @@ from services.contracts.portrait import (
 )
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
-from services.kernel.manifest import Consumes, Service
-from services.notify import api, callbacks, events_in, tables
+from services.kernel.manifest import Consumes, Job, Service
+from services.notify import api, callbacks, events_in, messages_api, public_api, tables
 from services.notify.delivery.assembly import sending
+from services.notify.delivery.auditor import audit
 
 RELAYED = (PersonChanged, UnitChanged, PostChanged)
 
@@ -89,6 +94,8 @@ SERVICE = Service(
         MessageOpened,
         MessageAcknowledged,
         MessageFailed,
+        PlannedNoticeUnproven,
+        PlannedNoticeProven,
         TicketOpened,
         TicketClosed,
     ),
@@ -102,6 +109,13 @@ SERVICE = Service(
     ),
     metadata=tables.metadata,
     owned=tables.OWNED,
-    routers=(api.router, callbacks.router, door_router(service="notify", events=RELAYED)),
+    routers=(
+        api.router,
+        public_api.router,
+        messages_api.router,
+        callbacks.router,
+        door_router(service="notify", events=RELAYED),
+    ),
+    jobs=(Job(name="notify-auditor", every=timedelta(minutes=1), run=audit),),
     start=sending,
 )

@@ -35,3 +35,8 @@ SEND_SECONDS = Histogram(
     ["provider"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 3, 10),
 )
+SSE_CLIENTS = Gauge("keyline_notify_inbox_sse_clients", "Open inbox streams of this process.")
+AUDITOR = Gauge("keyline_notify_auditor_findings", "Messages that stand still, by kind.", ["finding"])
+AUDITOR_LAST = Gauge("keyline_notify_auditor_last_run_timestamp", "Business time of the auditor's last run.")
+OLDEST_PENDING = Gauge("keyline_notify_oldest_pending_seconds", "Age of the oldest due message that has not gone.")
+NOTICES = Gauge("keyline_notify_planned_notices", "Customers of planned outages to come, by standing.", ["standing"])

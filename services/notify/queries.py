@@ -1,16 +1,19 @@
 """What the routes read; rows of customers only inside the caller's scope."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, and_, func, or_, select
 
 from services.kernel.auth.grants import visible
 from services.kernel.errors import NotFound
 from services.kernel.work import UnitOfWork
 from services.notify import schemas
+from services.notify.delivery.stream import SHOWN
 from services.notify.directory.vault import masked, vault
+from services.notify.messages_schemas import PersonToCall
 from services.notify.tables import contact, customer, delivery, delivery_account, engagement, person
 from services.notify.templates.texts import title_and_body
 
@@ -19,11 +22,58 @@ async def inbox(work: UnitOfWork, *, limit: int) -> schemas.Inbox:
     """All that the caller was told, on whichever channel; what failed on one stands here once, as inbox."""
     d = delivery.c
     query = select(delivery).where(
-        d.person_id == work.actor.person_id, d.state.not_in(("failed", "suppressed")), visible(d.customer_id, work=work)
+        d.person_id == work.actor.person_id, d.state.in_(SHOWN), visible(d.customer_id, work=work)
     )
     rows = (await work.db.execute(query.order_by(d.created_at.desc(), d.delivery_id).limit(limit))).mappings().all()
     accounts = await _accounts(work, [r["delivery_id"] for r in rows])
     return schemas.Inbox(items=[schemas.InboxItem(**_item(r, accounts)) for r in rows])
+
+
+async def inbox_items(work: UnitOfWork, *, delivery_ids: Sequence[UUID]) -> list[schemas.InboxItem]:
+    """The caller's own messages among these."""
+    d = delivery.c
+    mine = (d.person_id == work.actor.person_id, d.state.in_(SHOWN), visible(d.customer_id, work=work))
+    query = select(delivery).where(d.delivery_id.in_(delivery_ids), *mine).order_by(d.created_xid, d.seq)
+    rows = (await work.db.execute(query)).mappings().all()
+    accounts = await _accounts(work, delivery_ids)
+    return [schemas.InboxItem(**_item(r, accounts)) for r in rows]
+
+
+async def unread(work: UnitOfWork, *, person_id: str, days: int) -> int:
+    """Messages of the last days that the person has not opened on any channel."""
+    d = delivery.c
+    read = select(d.happening).where(d.person_id == person_id, d.opened_at.is_not(None))
+    query = select(func.count(d.happening.distinct())).where(
+        d.person_id == person_id, d.state.in_(SHOWN), d.created_at > work.now - timedelta(days=days),
+        d.happening.not_in(read), visible(d.customer_id, work=work),
+    )  # fmt: skip
+    return int((await work.db.execute(query)).scalar_one())
+
+
+async def people_to_call(work: UnitOfWork, *, customer_id: str) -> list[PersonToCall]:
+    """The customer's people now, with name and phone in the clear: for the desk that has to call them."""
+    e = engagement.c
+    query = (
+        select(e.person_id, e.role, person.c.wrapped_key, person.c.name_cipher, contact.c.value_cipher)
+        .join_from(engagement, person, person.c.person_id == e.person_id)
+        .join(
+            contact,
+            and_(contact.c.person_id == e.person_id, contact.c.kind == "mobile", contact.c.in_force),
+            isouter=True,
+        )
+        .where(
+            e.customer_id == customer_id, visible(e.customer_id, work=work), e.valid_from <= work.now,
+            or_(e.valid_to.is_(None), e.valid_to > work.now),
+        )
+        .order_by(e.person_id)
+    )  # fmt: skip
+    found = []
+    for row in await work.db.execute(query):
+        key = vault().unwrap(row.wrapped_key, person_id=row.person_id)
+        phone = None if row.value_cipher is None else key.open(row.value_cipher, field="mobile")
+        name = key.open(row.name_cipher, field="name")
+        found.append(PersonToCall(person_id=row.person_id, name=name, role=row.role, phone=phone))
+    return found
 
 
 async def deliveries(

@@ -63,6 +63,14 @@ async def plan(body: schemas.PlannedOutage, work: Work) -> schemas.Accepted:
     return schemas.Accepted(outage_id=await plans.accept(work, **body.model_dump()))
 
 
+@router.get("/planned-outages/{outage_id}/blocks", summary="未证明已告知的客户 Customers whose notice is not proven")
+@allow("planner", "dispatcher", "account-manager", "department-head", "service-desk")
+async def planned_blocks(outage_id: OutageId, work: Work) -> schemas.PlanBlocks:
+    rows = await plans.blocks(work, outage_id=outage_id)
+    lines = [schemas.PlanBlock.model_validate(r, from_attributes=True) for r in rows]
+    return schemas.PlanBlocks(outage_id=outage_id, blocked=bool(lines), customers=lines)
+
+
 @router.get("/customers/{customer_id}/outages", summary="客户停电记录 Outages of one customer")
 @allow(*_HOUSE, *_CUSTOMER)
 async def customer_outages(customer_id: CustomerId, work: Work) -> schemas.CustomerOutages:

@@ -2,10 +2,10 @@
 
 from services.contracts.grid import FaultDetected, FeederChanged, FeederLoadRecorded, SupplyRestored
 from services.contracts.metering import LastGaspReceived, PowerRestored
-from services.contracts.notify import MessageAccepted, MessageDelivered
+from services.contracts.notify import MessageAccepted, MessageDelivered, PlannedNoticeProven, PlannedNoticeUnproven
 from services.contracts.portrait import CustomerProfileChanged
 from services.kernel.work import UnitOfWork
-from services.outage import incidents, views
+from services.outage import incidents, plans, views
 
 
 async def on_profile_changed(event: CustomerProfileChanged, *, work: UnitOfWork) -> None:
@@ -62,3 +62,11 @@ async def on_message_accepted(event: MessageAccepted, *, work: UnitOfWork) -> No
 async def on_message_delivered(event: MessageDelivered, *, work: UnitOfWork) -> None:
     """The same, when it arrived."""
     await views.store_notice(work, message=event, column="delivered_at")
+
+
+async def on_notice_unproven(event: PlannedNoticeUnproven, *, work: UnitOfWork) -> None:
+    await plans.block(work, unproven=event)
+
+
+async def on_notice_proven(event: PlannedNoticeProven, *, work: UnitOfWork) -> None:
+    await plans.unblock(work, proven=event)

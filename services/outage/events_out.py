@@ -77,6 +77,7 @@ def say_planned(work: UnitOfWork, *, plan: Row[tuple[object, ...]], members: Seq
                 starts_at=plan.starts_at,
                 ends_at=plan.ends_at,
                 reason=plan.reason,
+                temporary=plan.temporary,
                 affected=part,
             )
         )

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from services.contracts.grid import FaultDetected, FeederChanged, FeederLoadRecorded, SupplyRestored, WeatherReported
 from services.contracts.metering import LastGaspReceived, PowerRestored, VoltageSagRecorded
-from services.contracts.notify import MessageAccepted, MessageDelivered
+from services.contracts.notify import MessageAccepted, MessageDelivered, PlannedNoticeProven, PlannedNoticeUnproven
 from services.contracts.outage import (
     FaultOutageDetected,
     OutageSupplyRestored,
@@ -39,6 +39,8 @@ SERVICE = Service(
         Consumes(event=PowerRestored, handler=events_in.on_power_restored),
         Consumes(event=MessageAccepted, handler=events_in.on_message_accepted),
         Consumes(event=MessageDelivered, handler=events_in.on_message_delivered),
+        Consumes(event=PlannedNoticeUnproven, handler=events_in.on_notice_unproven),
+        Consumes(event=PlannedNoticeProven, handler=events_in.on_notice_proven),
         *directory_consumes(),
     ),
     publishes=(FaultOutageDetected, RestorationEstimated, OutageSupplyRestored, PlannedOutagePublished),

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, and_, false, func, not_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
+from services.contracts.notify import PlannedNoticeProven, PlannedNoticeUnproven
+from services.kernel.auth.grants import visible
 from services.kernel.errors import InvalidInput, NotFound, Problem
 from services.kernel.jobs import JobRun
 from services.kernel.work import UnitOfWork
@@ -12,7 +16,7 @@ from services.outage import events_out
 from services.outage.membership import known_members, points_without_supply
 from services.outage.queries import sees_feeder
 from services.outage.rules.notice import in_time, required_notice
-from services.outage.tables import feeder, planned_affected, planned_outage
+from services.outage.tables import feeder, planned_affected, planned_notice, planned_outage
 
 
 class NoticeTooShort(Problem):
@@ -88,3 +92,40 @@ async def publish(work: UnitOfWork, *, outage_id: str) -> None:
     await work.db.execute(update(plan).where(plan.c.outage_id == outage_id).values(status="published"))
     await work.audit(action="planned-outage-published", object_type="outage", object_id=outage_id)
     events_out.say_planned(work, plan=row, members=members)
+
+
+async def block(work: UnitOfWork, *, unproven: PlannedNoticeUnproven) -> None:
+    """The plan may not begin for a customer of whom nobody can show that they know."""
+    await _note(
+        work, outage_id=unproven.outage_id, customer_id=unproven.customer_id, important=unproven.important,
+        required_by=unproven.required_by, unproven_at=unproven.occurred_at,
+    )  # fmt: skip
+
+
+async def unblock(work: UnitOfWork, *, proven: PlannedNoticeProven) -> None:
+    """Proof in time lifts the block; late proof is noted and leaves the decision to the planner."""
+    await _note(
+        work, outage_id=proven.outage_id, customer_id=proven.customer_id, proven_at=proven.occurred_at,
+        in_time=proven.in_time,
+    )  # fmt: skip
+
+
+async def _note(work: UnitOfWork, *, outage_id: str, customer_id: str, **said: Any) -> None:
+    """The two words may come in any order and repeated: the later moment of each kind stays."""
+    put = upsert(planned_notice).values(outage_id=outage_id, customer_id=customer_id, **said)
+    moment = "unproven_at" if "unproven_at" in said else "proven_at"
+    newer = func.coalesce(planned_notice.c[moment], put.excluded[moment]) <= put.excluded[moment]
+    await work.db.execute(
+        put.on_conflict_do_update(index_elements=["outage_id", "customer_id"], set_=said, where=newer)
+    )
+
+
+async def blocks(work: UnitOfWork, *, outage_id: str) -> list[Row[Any]]:
+    """Customers for whom the plan is blocked."""
+    n = planned_notice.c
+    answered = and_(n.in_time.is_(True), n.proven_at >= n.unproven_at)
+    query = select(planned_notice).where(
+        n.outage_id == outage_id, n.unproven_at.is_not(None), not_(func.coalesce(answered, false())),
+        visible(n.customer_id, work=work),
+    )  # fmt: skip
+    return list((await work.db.execute(query.order_by(n.customer_id))).all())

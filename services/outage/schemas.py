@@ -67,6 +67,22 @@ class PlannedOutage(BaseModel):
     temporary: bool = False
 
 
+class PlanBlock(BaseModel):
+    """`proven_at`: the customer knows since then, but too late for the announced start."""
+
+    customer_id: str
+    important: bool
+    required_by: datetime
+    unproven_at: datetime
+    proven_at: datetime | None
+
+
+class PlanBlocks(BaseModel):
+    outage_id: str
+    blocked: bool
+    customers: list[PlanBlock]
+
+
 class CustomerOutages(BaseModel):
     """Fault outages of the customer; `recent_*` count those of the repeat window up to now."""
 

@@ -160,8 +160,29 @@ planned_affected = Table(
 )
 Index("ix_planned_affected_customer_id", planned_affected.c.customer_id)
 
+planned_notice = Table(
+    "planned_notice",
+    metadata,  # the newest word on whether a customer is shown to know of the plan; blocked while the answer is no
+    _id("outage_id", primary_key=True),
+    _id("customer_id", primary_key=True),
+    Column("important", Boolean, nullable=True),
+    Column("required_by", DateTime(timezone=True), nullable=True),
+    Column("unproven_at", DateTime(timezone=True), nullable=True),
+    Column("proven_at", DateTime(timezone=True), nullable=True),
+    Column("in_time", Boolean, nullable=True),
+)
+
 OWNED: dict[str, str] = dict.fromkeys(
-    ("customer", "usage_point", "usage_point_feeder", "supply_alarm", "notice", "affected", "planned_affected"),
+    (
+        "customer",
+        "usage_point",
+        "usage_point_feeder",
+        "supply_alarm",
+        "notice",
+        "affected",
+        "planned_affected",
+        "planned_notice",
+    ),
     "customer_id",
 )
 """Tables with customers' rows: row-level security is forced on them."""

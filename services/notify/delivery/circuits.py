@@ -107,3 +107,13 @@ async def _open(
     put = upsert(circuit).values(provider=provider, template_id=template_id, failures=0, **values)
     await work.db.execute(put.on_conflict_do_update(index_elements=["provider", "template_id"], set_=values))
     metrics.CIRCUIT_OPEN.labels(provider, template_id).set(1)
+
+
+async def close_by_hand(work: UnitOfWork, *, provider: str, template_id: str) -> bool:
+    """Whether there was an open one."""
+    c = circuit.c
+    closing = update(circuit).where(c.provider == provider, c.template_id == template_id, c.open)
+    closed = closing.values(open=False, failures=0, times_opened=0, probe_at=None, reason=None)
+    found = (await work.db.execute(closed.returning(c.provider))).first()
+    metrics.CIRCUIT_OPEN.labels(provider, template_id).set(0)
+    return found is not None

@@ -74,7 +74,7 @@ async def _claim_for(
     shut = classes_of(standing.shut_templates)
     rows = await _due(work, channel, urgent_room=urgent_room, other_room=other_room, shut=shut)
     result = Claim(provider=provider, took=len(rows))
-    ready = await _resendable(work, provider, rows)
+    ready = await _resendable(work, provider, _one_to_try(rows, standing.probe_templates))
     ready = await checks.still_wanted(work, ready)
     ready = await _within_recipients(work, provider, limits, ready)
     result.messages = await _lease(work, provider, channel, ready)
@@ -83,6 +83,19 @@ async def _claim_for(
         passed = await _pass_on(work, channel, room, reason="circuit-open", urgent_only=True, classes=shut)
         result.took += passed.took
     return result
+
+
+def _one_to_try(rows: Sequence[Row], templates: frozenset[str]) -> list[Row]:
+    """Of a template that was refused before one message only; the others stay where they are."""
+    tried: set[str] = set()
+    kept = []
+    for row in rows:
+        template_id = template_of(row["event_class"])
+        if template_id in templates and template_id in tried:
+            continue
+        tried.add(template_id)
+        kept.append(row)
+    return kept
 
 
 def _is_due(work: UnitOfWork, channel: str, shut: Sequence[str] = ()) -> list[ColumnElement[bool]]:

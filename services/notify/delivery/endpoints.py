@@ -4,10 +4,11 @@ import base64
 import json
 import secrets
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import any_, delete, func, literal, or_, select, update
 
 from services.kernel.auth.grants import visible
 from services.kernel.errors import InvalidInput, NotFound
@@ -25,13 +26,18 @@ def person_of(endpoint_id: str) -> str:
     return f"{PREFIX}{endpoint_id}"
 
 
+def as_system(recipient: Recipient) -> Recipient:
+    """A system that was told of the beginning is told of the end the same way."""
+    return replace(recipient, channels=("webhook",)) if recipient.person_id.startswith(PREFIX) else recipient
+
+
 async def recipients_of(
     work: UnitOfWork, *, event_class: str, customers: Collection[str], places: Collection[Place]
 ) -> list[Recipient]:
     e = webhook_endpoint.c
     query = select(e.endpoint_id, e.customer_id).where(
         e.customer_id.in_(sorted(customers)), e.active,
-        or_(e.event_classes == [], e.event_classes.any(event_class)),
+        or_(e.event_classes == [], literal(event_class) == any_(e.event_classes)),
     )  # fmt: skip
     return [
         Recipient(

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from services.kernel.work import UnitOfWork
 from services.notify import metrics
 from services.notify.delivery.rows import OPEN, TOLD, Row, add_places, rows_of
+from services.notify.delivery.stream import announce
 from services.notify.events_out import message_delivered
 from services.notify.policy.document import Rule
 from services.notify.policy.planning import Place, Recipient
@@ -182,7 +183,7 @@ async def _insert(work: UnitOfWork, rule: Rule, told: Told, new: Sequence[_New])
     accounts = [(n, place) for n in new for place in n.places]
     parameters = {
         "people": [n.recipient.person_id for n in new], "customers": [n.recipient.customer_id for n in new],
-        "names": [n.name for n in new], "ladders": [",".join(_ladder(rule, n.recipient)) for n in new],
+        "names": [n.name for n in new], "ladders": [",".join(n.recipient.channels) for n in new],
         "leaves": [leaves[n.recipient.person_id] if n.recipient.channel != INBOX else work.now for n in new],
         "states": states,
         "account_people": [n.recipient.person_id for n, _ in accounts], "account_names": [n.name for n, _ in accounts],
@@ -195,6 +196,7 @@ async def _insert(work: UnitOfWork, rule: Rule, told: Told, new: Sequence[_New])
     }  # fmt: skip
     stored = [dict(r) for r in (await work.db.execute(_FAN_OUT, parameters)).mappings()]
     _say(work, told, new, stored)
+    await announce(work)
 
 
 def _say(work: UnitOfWork, told: Told, new: Sequence[_New], stored: Iterable[Row]) -> None:
@@ -234,10 +236,3 @@ async def _leaves(work: UnitOfWork, rule: Rule, told: Told, people: Sequence[str
         waits = rule.digest is not None or in_quiet(work.now, hours)
         found[person] = next_morning(work.now, hours) if waits else soonest
     return found
-
-
-def _ladder(rule: Rule, recipient: Recipient) -> tuple[str, ...]:
-    """The channel it starts on, and those after it."""
-    channels = rule.channels
-    after = channels[channels.index(recipient.channel) + 1 :] if recipient.channel in channels else ()
-    return (recipient.channel, *after)

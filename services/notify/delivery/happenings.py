@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import update
 
 from services.kernel.work import UnitOfWork
+from services.notify.delivery.endpoints import as_system, recipients_of
 from services.notify.delivery.fanout import Told, store, withdraw
-from services.notify.policy.planning import Place, plan
+from services.notify.policy.document import Rule
+from services.notify.policy.planning import Place, Recipient, plan
 from services.notify.policy.record import remember
 from services.notify.policy.snapshot import snapshot_of
 from services.notify.policy.store import policy_in_force
@@ -58,8 +60,18 @@ async def tell(work: UnitOfWork, *, happening: Happening) -> int:
         name=happening.name, event_class=happening.event_class, subject_id=happening.subject_id,
         event_at=happening.event_at, facts=happening.facts, part=happening.part, hold_until=happening.hold_until,
     )  # fmt: skip
-    await store(work, rule=rule, told=told, recipients=recipients)
-    return len(recipients)
+    everyone = [*map(as_system, recipients), *await _systems(work, rule, happening)]
+    await store(work, rule=rule, told=told, recipients=everyone)
+    return len(everyone)
+
+
+async def _systems(work: UnitOfWork, rule: Rule, happening: Happening) -> list[Recipient]:
+    """Customers' own systems hear what the customers' people hear."""
+    if not rule.customer_roles:
+        return []
+    return await recipients_of(
+        work, event_class=happening.event_class, customers=happening.customers, places=happening.places
+    )
 
 
 async def release(work: UnitOfWork, *, name: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Integer, String, Uuid, bindparam, delete, func, select, text
+from sqlalchemy import Boolean, Integer, String, Uuid, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -234,9 +234,8 @@ async def _finish(work: UnitOfWork, row: Row, status: str) -> None:
 
 async def opened(work: UnitOfWork, *, row: Row) -> None:
     """The person followed their own link or opened the message in the inbox. Repeated openings change nothing."""
-    if row["opened_at"] is not None:
+    if not await _first_time(work, row, "opened_at"):
         return
-    await change(work, row["delivery_id"], {"opened_at": work.now})
     places = await places_by_delivery(work, [row["delivery_id"]])
     message_opened(work, row=row, places=places.get(row["delivery_id"], ()))
     if row["state"] in ("accepted", "unknown", "pending", "sending"):
@@ -245,16 +244,23 @@ async def opened(work: UnitOfWork, *, row: Row) -> None:
 
 async def acknowledged(work: UnitOfWork, *, row: Row) -> None:
     """One tap. It also counts as opened; what still waits on other channels is not sent."""
-    if row["acknowledged_at"] is not None:
+    if not await _first_time(work, row, "acknowledged_at"):
         return
     await opened(work, row=row)
-    changed: dict[str, Any] = {"state": "acknowledged", "acknowledged_at": work.now, "fallback_at": None,
-                               "confirm_by": None, "ended_at": work.now}  # fmt: skip
+    changed: dict[str, Any] = {
+        "state": "acknowledged", "fallback_at": None, "confirm_by": None, "ended_at": work.now,
+    }  # fmt: skip
     await change(work, row["delivery_id"], changed)
     places = await places_by_delivery(work, [row["delivery_id"]])
     message_acknowledged(work, row=row, places=places.get(row["delivery_id"], ()))
     metrics.DELIVERIES.labels(row["event_class"], row["channel"], "acknowledged").inc()
     await acknowledged_elsewhere(work, row, but=row["delivery_id"])
+
+
+async def _first_time(work: UnitOfWork, row: Row, column: str) -> bool:
+    mine = update(delivery).where(delivery.c.delivery_id == row["delivery_id"], delivery.c[column].is_(None))
+    done = await work.db.execute(mine.values({column: work.now}).returning(delivery.c.delivery_id))
+    return done.first() is not None
 
 
 def _observe(row: Row, work: UnitOfWork) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from services.kernel.work import UnitOfWork
 from services.notify import metrics
 from services.notify.delivery.rows import Row, add_places, change, delivery_id_of, mark_unusable, places_of, reach_of
+from services.notify.delivery.stream import announce
 from services.notify.events_out import message_delivered, message_failed
 from services.notify.policy.planning import next_channel
 from services.notify.rules.retries import URGENT
@@ -47,7 +48,7 @@ async def fail(work: UnitOfWork, row: Row, *, reason: str, unusable: bool = Fals
     for message in (row, *await _children(work, row)):
         message_failed(work, row=message, places=await places_of(work, message["delivery_id"]), reason=reason)
         metrics.DELIVERIES.labels(message["event_class"], message["channel"], "failed").inc()
-        await start_next(work, message, ladder=message["ladder"] if push_again else [INBOX])
+        await start_next(work, message, ladder=message["ladder"] if push_again else message["ladder"][-1:])
     await _children_follow(work, row, changed)
 
 
@@ -61,7 +62,7 @@ async def suppress(work: UnitOfWork, row: Row, *, rule: str) -> None:
 
 async def start_next(work: UnitOfWork, row: Row, *, ladder: Sequence[str]) -> None:
     """The same message on the next channel that this person has; once, however often it is asked for."""
-    if row["channel"] == INBOX:
+    if row["channel"] == INBOX or not ladder:
         return
     reach = (await reach_of(work, [row["person_id"]])).get(row["person_id"], frozenset())
     channel = next_channel(ladder, after=None, reach=reach)
@@ -73,6 +74,7 @@ async def start_next(work: UnitOfWork, row: Row, *, ladder: Sequence[str]) -> No
     await add_places(work, new["delivery_id"], places)
     metrics.FALLBACKS.labels(row["event_class"], channel).inc()
     if channel == INBOX:
+        await announce(work)
         message_delivered(work, row=new, places=places)
         metrics.DELIVERIES.labels(row["event_class"], INBOX, "delivered").inc()
 

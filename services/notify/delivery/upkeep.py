@@ -4,17 +4,20 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
-from services.notify.delivery.rows import Row, change, delivery_id_of, rows_of
+from services.notify.delivery.rows import Row, change, delivery_id_of, places_of, rows_of
 from services.notify.delivery.steps import INBOX, fail, may_push_again, start_next
+from services.notify.delivery.stream import announce
 from services.notify.tables import delivery
+from services.notify.templates.texts import title_and_body
 
 AT_ONCE = 500
 NO_RECEIPT = "no-receipt-in-time"
 UNCONFIRMED = "unconfirmed"
+TOO_LATE = "too-late"
 
 
 async def fall_back(work: UnitOfWork) -> int:
@@ -44,6 +47,16 @@ async def stop_waiting(work: UnitOfWork) -> int:
     return len(rows)
 
 
+async def give_up(work: UnitOfWork) -> int:
+    """Too late for it to be sent at all, also where a circuit or a limit keeps the sender from looking at it."""
+    d = delivery.c
+    late = select(delivery).where(d.state.in_(("held", "pending")), d.give_up_at <= work.now).order_by(d.give_up_at)
+    rows = await rows_of(work, late.limit(AT_ONCE).with_for_update(skip_locked=True))
+    for row in rows:
+        await fail(work, row, reason=TOO_LATE)
+    return len(rows)
+
+
 async def release_held(work: UnitOfWork) -> int:
     """The morning: one message goes as it is, several of a person and channel go as one digest."""
     d = delivery.c
@@ -55,10 +68,20 @@ async def release_held(work: UnitOfWork) -> int:
         groups[row["person_id"], row["channel"]].append(row)
     for own in groups.values():
         if len(own) == 1:
-            await change(work, own[0]["delivery_id"], {"state": "pending", "next_attempt_at": work.now})
+            # Its place in the person's stream is now, not when it was planned.
+            fresh = {"created_xid": text("DEFAULT"), "seq": text("DEFAULT")}
+            await change(work, own[0]["delivery_id"], {"state": "pending", "next_attempt_at": work.now, **fresh})
         else:
             await _merge(work, own)
+    if rows:
+        await announce(work)
     return len(rows)
+
+
+async def _title(work: UnitOfWork, row: Row) -> str:
+    accounts = [p.account_id for p in await places_of(work, row["delivery_id"])]
+    title, _ = title_and_body(row["event_class"], language=row["language"], facts=row["facts"], account_ids=accounts)
+    return title
 
 
 async def _merge(work: UnitOfWork, rows: list[Row]) -> None:
@@ -70,7 +93,7 @@ async def _merge(work: UnitOfWork, rows: list[Row]) -> None:
         "happening": name, "event_class": "digest", "subject_id": f"digest-{work.now.date().isoformat()}",
         "facts": {
             "customer": first["facts"].get("customer", ""), "count": len(rows), "at": work.now.isoformat(),
-            "items": [{"event_class": r["event_class"], "facts": r["facts"]} for r in rows],
+            "lines": " ".join([f"{n}. {await _title(work, r)}" for n, r in enumerate(rows, 1)]),
         },
         "priority": min(r["priority"] for r in rows), "state": "pending", "ladder": [INBOX],
         "next_attempt_at": work.now, "give_up_at": max(r["give_up_at"] for r in rows),
@@ -84,5 +107,6 @@ async def _merge(work: UnitOfWork, rows: list[Row]) -> None:
 STEPS: Mapping[str, Callable[[UnitOfWork], Awaitable[int]]] = {
     "fall-back": fall_back,
     "stop-waiting": stop_waiting,
+    "give-up": give_up,
     "release-held": release_held,
 }

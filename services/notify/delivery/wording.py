@@ -14,7 +14,7 @@ from services.notify.delivery.rows import CONTACT_OF_CHANNEL, Row
 from services.notify.directory.vault import vault
 from services.notify.policy.planning import Place
 from services.notify.tables import contact, person
-from services.notify.templates.texts import templates, title_and_body, wechat_fields
+from services.notify.templates.texts import shipped_texts, templates, wechat_fields
 
 
 def template_of(event_class: str) -> str:
@@ -52,15 +52,17 @@ def outgoing(
 ) -> Outgoing:
     accounts = [p.account_id for p in places.get(row["delivery_id"], ())]
     facts, language, event_class = row["facts"], row["language"], row["event_class"]
-    title, body = title_and_body(event_class, language=language, facts=facts, account_ids=accounts)
-    fields = {}
-    if row["channel"] in ("wechat", "sms"):
+    words = shipped_texts().render(
+        event_class, channel=row["channel"], language=language, facts=facts, account_ids=accounts
+    )
+    fields = words.fields
+    if row["channel"] == "sms":
         fields = wechat_fields(event_class, language=language, facts=facts, account_ids=accounts)
     link = link_to(row["delivery_id"], key=link_key, now=row["created_at"])
     return Outgoing(
         delivery_id=row["delivery_id"], message_id=client_msg_id(delivery_id=row["delivery_id"]), address=address,
-        template_id=template_of(event_class), fields=fields, title=title, body=body, event_class=event_class,
-        created_at=row["created_at"], sent_at=work.now, link=link, language=language,
+        template_id=template_of(event_class), fields=fields, title=words.title, body=words.body,
+        event_class=event_class,        created_at=row["created_at"], sent_at=work.now, link=link, language=language,
         unsubscribe=f"{link}/unsubscribe" if link is not None and not row["mandatory"] else None,
         subject_id=row["subject_id"], account_ids=tuple(accounts), facts=facts,
     )  # fmt: skip

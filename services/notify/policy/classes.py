@@ -28,7 +28,7 @@ CLASSES_OF: dict[type[Event], tuple[str, ...]] = {
 }
 OWN_CLASSES = (
     "announcement", "announcement-reminder", "contact-confirmation", "reachability-gap", "customer-without-owner",
-    "work-handed-over",
+    "work-handed-over", "digest",
 )  # fmt: skip
 """What notify itself has to tell."""
 

@@ -12,6 +12,7 @@ from services.notify.tables.messages import (
     set_part,
     token_bucket,
 )
+from services.notify.tables.notices import notice_due, notice_proof, watched_outage
 from services.notify.tables.organisation import duty, handover, holding, leave, post, post_deputy, unit
 from services.notify.tables.people import account, contact, customer, engagement, person
 from services.notify.tables.policies import planning, policy_version
@@ -22,7 +23,8 @@ from services.notify.tables.webhooks import webhook_endpoint
 OWNED = {
     t.name: "customer_id"
     for t in (
-        engagement, customer, account, delivery, delivery_account, ticket, webhook_endpoint, planning, task,
+        engagement, customer, account, delivery, delivery_account, ticket, webhook_endpoint, planning, task, notice_due,
+        notice_proof,
     )
 }  # fmt: skip
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "holding",
     "leave",
     "metadata",
+    "notice_due",
+    "notice_proof",
     "person",
     "planning",
     "policy_version",
@@ -53,5 +57,6 @@ __all__ = [
     "ticket",
     "token_bucket",
     "unit",
+    "watched_outage",
     "webhook_endpoint",
 ]

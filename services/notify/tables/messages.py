@@ -79,6 +79,7 @@ Index(
     "ix_delivery_due", _d.channel, _d.priority, _d.next_attempt_at,
     postgresql_where=_d.state.in_(("pending", "sending")),
 )  # fmt: skip
+Index("ix_delivery_give_up", _d.give_up_at, postgresql_where=_d.state.in_(("held", "pending")))
 Index("ix_delivery_held", _d.next_attempt_at, postgresql_where=_d.state == "held")
 Index("ix_delivery_fallback", _d.fallback_at, postgresql_where=_d.fallback_at.is_not(None))
 Index("ix_delivery_confirm", _d.confirm_by, postgresql_where=_d.confirm_by.is_not(None))

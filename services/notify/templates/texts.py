@@ -16,6 +16,7 @@ from services.notify.templates.sandbox import MOST_SOURCE_CHARS, render
 Language = Literal["zh", "en"]
 _Source = Annotated[str, Field(max_length=MOST_SOURCE_CHARS)]
 _LABELS = {
+    "count": "消息条数",
     "customer": "客户名称", "account_list": "户号", "at": "时间", "until": "截止时间", "finding": "隐患内容",
     "grade": "隐患等级", "note": "备注", "month": "月份", "score": "得分", "expected": "预计时间", "amount": "金额",
     "due_on": "截止日期", "reason": "原因", "since": "起始时间", "kind": "业务类型", "stage": "办理环节",
