@@ -130,8 +130,8 @@ async def _events(
     ends = time.monotonic() + seconds
     actor, scope = work.actor, work.scope
     async with _hub(request, database).listening(person_id=actor.person_id) as queue:
-        async with _own(database, actor, scope) as work:
-            earlier = await since(work, person_id=actor.person_id, after=after)
+        async with _own(database, actor, scope) as own:
+            earlier = await since(own, person_id=actor.person_id, after=after)
         seen = after
         for arrived in earlier:
             async for event in _event(database, actor, scope, arrived):

@@ -70,7 +70,7 @@ def _failure(error: aiosmtplib.SMTPException) -> ChannelError:
         return _by_code(error.code, f"SMTP {error.code}")
     if isinstance(error, aiosmtplib.SMTPConnectError | aiosmtplib.SMTPConnectTimeoutError):
         return ChannelError(type(error).__name__, kind=FailureKind.TRANSIENT)
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
+    if "STARTTLS" in str(error):  # the library has no type of its own for it
         return ChannelError("relay without STARTTLS", kind=FailureKind.CONFIGURATION, account_wide=True)
     return ChannelError(type(error).__name__, kind=FailureKind.TRANSIENT, ambiguous=True)
 
