@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.http import Work, allow, public, service_router
@@ -105,7 +105,7 @@ def _report(provider: str, report: dict[str, Any]) -> tuple[UUID, bool, str]:
     return UUID(report["ext"]), report["report_status"] == "SUCCESS", f"sms {str(report.get('errmsg', ''))[:40]}"
 
 
-@router.get("/inbox/stream", summary="消息推送流 My messages as they come (SSE)", response_class=EventSourceResponse)
+@router.get("/inbox/stream", summary="消息推送流 My messages as they come (SSE)", response_class=StreamingResponse)
 @allow(*CUSTOMER, *STAFF)
 async def stream(
     request: Request,
@@ -120,7 +120,7 @@ async def stream(
     database: Database = request.app.state.databases["notify"]
     after = Place.parse(last_event_id) if last_event_id else None
     events = _events(request, database, work, after=after, seconds=seconds)
-    return EventSourceResponse(events, headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 async def _events(
