@@ -49,14 +49,14 @@ async def message_timeline(work: Work, delivery_id: UUID) -> schemas.Timeline:
 @router.get("/circuits", summary="通道熔断状态 Circuit breakers of the channels")
 @allow("system-administrator", "service-desk", "auditor")
 async def circuits(work: Work) -> schemas.Circuits:
-    rows = await work.db.execute(select(circuit).order_by(circuit.c.provider, circuit.c.template_id))
+    rows = await work.db.execute(select(circuit).order_by(circuit.c.provider, circuit.c.template))
     return schemas.Circuits(items=[schemas.Circuit.model_validate(r, from_attributes=True) for r in rows])
 
 
 @router.post("/circuits/{provider}/close", summary="手动恢复通道 Close a circuit by hand", status_code=204)
 @allow("system-administrator")
 async def close_circuit(work: Work, provider: Annotated[str, Path(max_length=16)], body: schemas.CloseCircuit) -> None:
-    if not await close_by_hand(work, provider=provider, template_id=body.template_id):
+    if not await close_by_hand(work, provider=provider, template_id=body.template):
         raise NotFound(what_zh="打开的熔断", what_en="open circuit", field="provider")
     await work.audit(action="circuit-closed", object_type="circuit", object_id=provider, reason=body.reason)
 

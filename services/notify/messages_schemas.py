@@ -35,10 +35,10 @@ class Timeline(_Body):
 
 
 class Circuit(_Row):
-    """`template_id` empty: the provider as a whole."""
+    """`template` empty: the provider as a whole."""
 
     provider: str
-    template_id: str
+    template: str
     open: bool
     failures: int
     reason: str | None
@@ -51,7 +51,7 @@ class Circuits(_Body):
 
 
 class CloseCircuit(_Body):
-    template_id: Annotated[str, Field(max_length=64)] = ""
+    template: Annotated[str, Field(max_length=64)] = ""
     reason: Annotated[str, StringConstraints(min_length=3, max_length=200)]
 
 

@@ -29,7 +29,6 @@ FITTING: dict[str, Any] = {
     "portrait.profile.body": '{"importance_grade": "none", "primary_class": "", "attention_reasons": [], '
     '"accounts": []}',
     "notify.delivery.event_class": "fault-outage",
-    "notify.circuit.provider": "wechat",
     "notify.notice_proof.level": "call-recorded",
     "notify.ticket.kind": "complaint",
     "notify.ticket.channel": "desk",

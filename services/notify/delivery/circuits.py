@@ -50,10 +50,10 @@ async def standing(work: UnitOfWork, *, provider: str) -> Standing:
     if not rows:
         return Standing(closed=True)
     due = update(circuit).where(c.provider == provider, c.open, c.probe_at <= work.now)
-    mine = (await work.db.execute(due.values(probe_at=work.now + PROBE_TAKES).returning(c.template_id))).scalars()
+    mine = (await work.db.execute(due.values(probe_at=work.now + PROBE_TAKES).returning(c.template))).scalars()
     probes = set(mine)
-    shut = {r.template_id for r in rows if r.template_id} - probes
-    whole = any(r.template_id == "" for r in rows)
+    shut = {r.template for r in rows if r.template} - probes
+    whole = any(r.template == "" for r in rows)
     return Standing(
         closed=not whole, probe=whole and "" in probes, shut_templates=frozenset(shut),
         probe_templates=frozenset(probes - {""}),
@@ -77,17 +77,17 @@ async def note(work: UnitOfWork, *, provider: str, trouble: Trouble) -> None:
 async def _close(work: UnitOfWork, provider: str, templates: Iterable[str]) -> None:
     c = circuit.c
     closing = update(circuit).where(
-        c.provider == provider, c.template_id.in_(sorted(templates)), or_(c.open, c.failures > 0)
+        c.provider == provider, c.template.in_(sorted(templates)), or_(c.open, c.failures > 0)
     )
     closed = closing.values(open=False, failures=0, times_opened=0, probe_at=None, reason=None)
-    for row in await work.db.execute(closed.returning(c.provider, c.template_id)):
-        metrics.CIRCUIT_OPEN.labels(row.provider, row.template_id).set(0)
+    for row in await work.db.execute(closed.returning(c.provider, c.template)):
+        metrics.CIRCUIT_OPEN.labels(row.provider, row.template).set(0)
 
 
 async def _count(work: UnitOfWork, provider: str, failures: int) -> None:
-    put = upsert(circuit).values(provider=provider, template_id="", open=False, failures=failures)
+    put = upsert(circuit).values(provider=provider, template="", open=False, failures=failures)
     counted = put.on_conflict_do_update(
-        index_elements=["provider", "template_id"], set_={"failures": circuit.c.failures + failures}
+        index_elements=["provider", "template"], set_={"failures": circuit.c.failures + failures}
     )
     row = (await work.db.execute(counted.returning(circuit.c.failures, circuit.c.open))).one()
     if row.open or row.failures >= FAILURES_TO_OPEN:
@@ -99,20 +99,20 @@ async def _open(
 ) -> None:
     """The wait before the next probe doubles as long as probes fail."""
     c = circuit.c
-    find = select(c.times_opened).where(and_(c.provider == provider, c.template_id == template_id))
+    find = select(c.times_opened).where(and_(c.provider == provider, c.template == template_id))
     times = (await work.db.execute(find.with_for_update())).scalar() or 0
     wait = probe_in or min(FIRST_PROBE * 2 ** min(times, 8), LONGEST_PROBE)
     values = {"open": True, "reason": reason[:200], "opened_at": work.now, "probe_at": work.now + wait,
               "times_opened": times + 1}  # fmt: skip
-    put = upsert(circuit).values(provider=provider, template_id=template_id, failures=0, **values)
-    await work.db.execute(put.on_conflict_do_update(index_elements=["provider", "template_id"], set_=values))
+    put = upsert(circuit).values(provider=provider, template=template_id, failures=0, **values)
+    await work.db.execute(put.on_conflict_do_update(index_elements=["provider", "template"], set_=values))
     metrics.CIRCUIT_OPEN.labels(provider, template_id).set(1)
 
 
 async def close_by_hand(work: UnitOfWork, *, provider: str, template_id: str) -> bool:
     """Whether there was an open one."""
     c = circuit.c
-    closing = update(circuit).where(c.provider == provider, c.template_id == template_id, c.open)
+    closing = update(circuit).where(c.provider == provider, c.template == template_id, c.open)
     closed = closing.values(open=False, failures=0, times_opened=0, probe_at=None, reason=None)
     found = (await work.db.execute(closed.returning(c.provider))).first()
     metrics.CIRCUIT_OPEN.labels(provider, template_id).set(0)

@@ -116,7 +116,7 @@ token_bucket = Table(
 circuit = Table(
     "circuit", metadata,
     Column("provider", String(16), primary_key=True),
-    Column("template_id", String(64), primary_key=True),  # empty: the provider as a whole
+    Column("template", String(64), primary_key=True),  # its id; empty: the provider as a whole
     Column("open", Boolean, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("reason", String(200)),

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -156,8 +157,8 @@ def other_plan(outage_id: str) -> PlannedOutagePublished:
     return plan(9).model_copy(update={"outage_id": outage_id, "affected": affected})
 
 
-async def next_event(stream: aiohttp.ClientResponse) -> dict[str, object]:
-    event: dict[str, object] = {}
+async def next_event(stream: aiohttp.ClientResponse) -> dict[str, Any]:
+    event: dict[str, Any] = {}
     async for line in stream.content:
         text = line.decode().strip()
         if text.startswith("data: "):
