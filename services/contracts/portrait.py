@@ -183,7 +183,50 @@ class CustomerAssigned(Event):
     occurred_at: Instant
 
 
+WarningKind = Literal["demand", "power-factor", "utilisation", "deadline"]
+
+
+class UsageWarningRaised(Event):
+    """Something of the current month can still be changed, or no longer. A worse level is told under the same id
+    with a higher ordinal. `value` and `limit` in `unit`; power factors have none."""
+
+    TYPE = "keyline.portrait.usage-warning-raised.v1"
+    TITLE_ZH = "用电预警已发出"
+    TOPIC = "portrait-advice"
+    KEY = "customer_id"
+
+    customer_id: Id
+    account_id: Id
+    warning_id: Id
+    ordinal: Annotated[int, Field(ge=1)]
+    warning_kind: WarningKind
+    level: Literal["near", "exceeded", "recoverable", "lost", "off-track", "due"]
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    value: Kw
+    limit: Kw
+    unit: Literal["kW", "", "kWh/kVA", "working days"]
+    recoverable_kvarh: Annotated[Decimal, Field(ge=0)] | None = None
+    apply_until: date | None = None
+    data_until: Instant | None = None
+    raised_at: Instant
+
+
+class UsageWarningCleared(Event):
+    TYPE = "keyline.portrait.usage-warning-cleared.v1"
+    TITLE_ZH = "用电预警已解除"
+    TOPIC = "portrait-advice"
+    KEY = "customer_id"
+
+    customer_id: Id
+    account_id: Id
+    warning_id: Id
+    warning_kind: WarningKind
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    because: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    cleared_at: Instant
+
+
 EVENTS: tuple[type[Event], ...] = (
     CustomerProfileChanged, EfficiencyScored, ScoreDisputed, CustomerReclassified, MonthlyUsageComputed, AdviceIssued,
-    OfferChosen, CustomerAssigned,
+    OfferChosen, CustomerAssigned, UsageWarningRaised, UsageWarningCleared,
 )  # fmt: skip

@@ -34,6 +34,8 @@ from services.contracts.portrait import (
     EfficiencyScored,
     MonthlyUsageComputed,
     ScoreDisputed,
+    UsageWarningCleared,
+    UsageWarningRaised,
 )
 from services.kernel.work import UnitOfWork
 from services.notify import billing, reports, tickets
@@ -139,6 +141,14 @@ async def on_efficiency_scored(event: EfficiencyScored, *, work: UnitOfWork) -> 
 
 async def on_score_disputed(event: ScoreDisputed, *, work: UnitOfWork) -> None:
     await tickets.open_for_dispute(work, event=event)
+
+
+async def on_usage_warning_raised(event: UsageWarningRaised, *, work: UnitOfWork) -> None:
+    await reports.usage_warning(work, event=event)
+
+
+async def on_usage_warning_cleared(event: UsageWarningCleared, *, work: UnitOfWork) -> None:
+    await reports.usage_warning_cleared(work, event=event)
 
 
 async def on_customer_reclassified(event: CustomerReclassified, *, work: UnitOfWork) -> None:

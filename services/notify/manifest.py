@@ -40,6 +40,8 @@ from services.contracts.portrait import (
     EfficiencyScored,
     MonthlyUsageComputed,
     ScoreDisputed,
+    UsageWarningCleared,
+    UsageWarningRaised,
 )
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
@@ -76,6 +78,8 @@ SERVICE = Service(
         Consumes(event=PlannedOutageChanged, handler=events_in.on_planned_outage_changed),
         Consumes(event=PlannedOutageCancelled, handler=events_in.on_planned_outage_cancelled),
         Consumes(event=EfficiencyScored, handler=events_in.on_efficiency_scored),
+        Consumes(event=UsageWarningRaised, handler=events_in.on_usage_warning_raised),
+        Consumes(event=UsageWarningCleared, handler=events_in.on_usage_warning_cleared),
         Consumes(event=ScoreDisputed, handler=events_in.on_score_disputed),
         Consumes(event=CustomerReclassified, handler=events_in.on_customer_reclassified),
         Consumes(event=MonthlyUsageComputed, handler=events_in.on_usage_computed),

@@ -21,7 +21,12 @@ from services.contracts.outage import (
     PlannedOutagePublished,
     RestorationEstimated,
 )
-from services.contracts.portrait import CustomerReclassified, EfficiencyScored
+from services.contracts.portrait import (
+    CustomerReclassified,
+    EfficiencyScored,
+    UsageWarningCleared,
+    UsageWarningRaised,
+)
 from services.kernel.wire import WaitingFor
 from services.kernel.work import UnitOfWork
 from services.notify.delivery.happenings import Happening, release, tell
@@ -115,6 +120,38 @@ async def reclassification(work: UnitOfWork, *, event: CustomerReclassified) -> 
                 "attention_before": event.attention_before, "attention_after": event.attention_after,
                 "reasons": "；".join(event.reasons), "at": event.occurred_at.isoformat(),
             },
+        ),
+    )  # fmt: skip
+
+
+async def usage_warning(work: UnitOfWork, *, event: UsageWarningRaised) -> None:
+    await _known(work, event.customer_id)
+    unit = f" {event.unit}" if event.unit else ""
+    await tell(
+        work,
+        happening=Happening(
+            event_class=class_of(event), subject_id=event.warning_id, occasion=str(event.ordinal),
+            customers=frozenset({event.customer_id}), event_at=event.raised_at,
+            places=frozenset({Place(customer_id=event.customer_id, account_id=event.account_id)}),
+            facts={
+                "warning": f"{event.warning_kind}:{event.level}", "value": f"{event.value.normalize():f}{unit}",
+                "limit": f"{event.limit.normalize():f}{unit}", "at": (event.data_until or event.raised_at).isoformat(),
+            },
+        ),
+    )  # fmt: skip
+
+
+async def usage_warning_cleared(work: UnitOfWork, *, event: UsageWarningCleared) -> None:
+    """The end of a month clears every warning by itself and is no news."""
+    await _known(work, event.customer_id)
+    if event.because == "month-ended":
+        return
+    await tell(
+        work,
+        happening=Happening(
+            event_class=class_of(event), subject_id=event.warning_id, customers=frozenset({event.customer_id}),
+            places=frozenset({Place(customer_id=event.customer_id, account_id=event.account_id)}),
+            event_at=event.cleared_at, facts={"warning": event.warning_kind, "at": event.cleared_at.isoformat()},
         ),
     )  # fmt: skip
 

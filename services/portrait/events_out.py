@@ -7,6 +7,8 @@ from services.contracts.portrait import (
     EfficiencyScored,
     MonthlyUsageComputed,
     ScoreDisputed,
+    UsageWarningCleared,
+    UsageWarningRaised,
 )
 from services.kernel.broker import TopicSpec
 
@@ -17,6 +19,8 @@ PUBLISHES = (
     MonthlyUsageComputed,
     ScoreDisputed,
     CustomerAssigned,
+    UsageWarningRaised,
+    UsageWarningCleared,
 )
 OWN_TOPICS = (
     TopicSpec(name="portrait-customers", compacted=True),

@@ -8,10 +8,11 @@ from services.portrait.classes.analyses import execute, open_analyses
 from services.portrait.classes.freezing import freeze_month
 from services.portrait.customers.happenings import reassess_all
 from services.portrait.customers.readings import adopt_registers
+from services.portrait.in_month.telling import mark_all_due, mark_due, tell_next
 from services.portrait.metering.changes import note_days
 from services.portrait.metering.closing import close_chunk, open_closes
 from services.portrait.metering.estimating import estimate_next
-from services.portrait.metering.review import review_changes
+from services.portrait.metering.review import holders_this_month, review_changes
 from services.portrait.metering.store import adopt_orphans
 
 LOOKED_AT_ONCE = 50
@@ -23,9 +24,23 @@ async def review_days(run: JobRun) -> None:
     while True:
         async with run.chunk(f"turn-{turn}") as work:
             looked_at = await review_changes(work)
+            await mark_due(work, customer_ids=await holders_this_month(work, days=looked_at))
         if not looked_at:
             return
         turn += 1
+
+
+async def month_warnings(run: JobRun) -> None:
+    turn, more = 0, 1
+    while more:
+        async with run.chunk(f"turn-{turn}") as work:
+            more = await tell_next(work)
+        turn += 1
+
+
+async def look_at_all_months(run: JobRun) -> None:
+    async with run.chunk() as work:
+        await mark_all_due(work)
 
 
 async def estimate_gaps(run: JobRun) -> None:

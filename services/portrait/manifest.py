@@ -22,6 +22,7 @@ from services.portrait.customers import api as customers_api
 from services.portrait.customers.readings import take_readings
 from services.portrait.exchange import api as exchange_api
 from services.portrait.exchange.reading import read_imports
+from services.portrait.in_month import api as in_month_api
 from services.portrait.metering import api as metering_api
 from services.portrait.scoring import api as scoring_api
 from services.portrait.scoring.worker import scoring
@@ -82,7 +83,7 @@ SERVICE = Service(
     ),
     metadata=tables.metadata,
     owned=tables.OWNED,
-    api_hidden=frozenset({"changed_days"}),
+    api_hidden=frozenset({"changed_days", "warning_due"}),
     observe=metrics.observe,
     routers=(
         api.router,
@@ -90,12 +91,15 @@ SERVICE = Service(
         classes_api.router,
         metering_api.router,
         exchange_api.router,
+        in_month_api.router,
         scoring_api.router,
         door_router(service="portrait", events=RELAYS),
     ),
     jobs=(
         Job(name="review-days", every=timedelta(seconds=5), run=jobs.review_days),
         Job(name="estimate-gaps", every=timedelta(hours=6), run=jobs.estimate_gaps),
+        Job(name="month-warnings", every=timedelta(seconds=10), run=jobs.month_warnings),
+        Job(name="look-at-all-months", every=timedelta(hours=6), run=jobs.look_at_all_months),
         Job(name="read-imports", every=timedelta(seconds=1), run=read_imports),
         Job(name="close-months", every=timedelta(seconds=1), run=jobs.close_months),
         Job(name="adopt-readings", every=timedelta(minutes=1), run=jobs.adopt_readings),

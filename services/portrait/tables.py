@@ -10,6 +10,8 @@ from services.portrait.classes.tables import class_tables
 from services.portrait.customers.tables import OWNED as OWNED_ARCHIVE
 from services.portrait.customers.tables import archive_tables
 from services.portrait.exchange.tables import exchange_tables
+from services.portrait.in_month.tables import OWNED as OWNED_IN_MONTH
+from services.portrait.in_month.tables import in_month_tables
 from services.portrait.metering.derived_tables import derived_tables
 from services.portrait.metering.tables import interval_tables
 from services.portrait.scoring.tables import scoring_tables
@@ -27,6 +29,9 @@ _classes = class_tables(metadata)
 class_document, class_percentile = _classes.class_document, _classes.class_percentile
 class_facts, class_membership, arrears = _classes.class_facts, _classes.class_membership, _classes.arrears
 analysis_run, analysis_line = _classes.analysis_run, _classes.analysis_line
+_in_month = in_month_tables(metadata)
+warning_due, warning_threshold = _in_month.warning_due, _in_month.warning_threshold
+usage_warning = _in_month.usage_warning
 _exchange = exchange_tables(metadata)
 import_file, import_part, import_error = _exchange.import_file, _exchange.import_part, _exchange.import_error
 _scoring = scoring_tables(metadata)
@@ -234,4 +239,4 @@ OWNED = {
         interval_block, usage_point_holder, day_mark, gap_estimate, usage_revision,
         month_facts, customer_shift, score_dispute,
     )
-} | dict.fromkeys((*OWNED_CLASSES, *OWNED_ARCHIVE), "customer_id")  # fmt: skip
+} | dict.fromkeys((*OWNED_CLASSES, *OWNED_ARCHIVE, *OWNED_IN_MONTH), "customer_id")  # fmt: skip

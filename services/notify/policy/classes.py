@@ -19,6 +19,8 @@ CLASSES_OF: dict[type[Event], tuple[str, ...]] = {
     portrait.EfficiencyScored: ("efficiency-scored",),
     portrait.CustomerReclassified: ("reclassified",),
     portrait.MonthlyUsageComputed: ("usage-summary",),
+    portrait.UsageWarningRaised: ("usage-warning",),
+    portrait.UsageWarningCleared: ("usage-warning-cleared",),
     marketing.BillIssued: ("bill-issued",),
     marketing.BillCancelled: ("bill-cancelled",),
     marketing.PaymentRecorded: ("payment-recorded",),

@@ -9,7 +9,7 @@ TYPICAL: dict[FactType, Any] = {
     "text": "示例机械厂", "moment": "2026-07-01T04:05:00+00:00", "day": "2026-07-20", "month": "2026-06",
     "number": "81.2", "percent": "0.9987", "energy": "123456.7", "power": "171.468", "yuan": "98765.43", "flag": False,
     "grade": "serious", "classes": ["high-reliability"], "application-kind": "new-connection",
-    "application-stage": "surveyed",
+    "application-stage": "surveyed", "usage-warning": "demand:near", "usage-warning-kind": "demand",
 }  # fmt: skip
 LONGEST: dict[FactType, Any] = {
     "text": "示例特种金属制品与精密机械制造有限责任公司第一分公司二号生产基地东区变电所及附属设施，" * 4,
@@ -17,6 +17,7 @@ LONGEST: dict[FactType, Any] = {
     "energy": "99999999.999999", "power": "99999999.999999", "yuan": "99999999.99", "flag": True, "grade": "critical",
     "classes": ["high-reliability", "high-contribution", "high-service", "high-potential"],
     "application-kind": "capacity-reduction", "application-stage": "contracted",
+    "usage-warning": "power-factor:recoverable", "usage-warning-kind": "deadline",
 }  # fmt: skip
 TYPICAL_ACCOUNTS = ("5001000001",)
 LONGEST_ACCOUNTS = tuple(f"50010000{n:02d}" for n in range(30))

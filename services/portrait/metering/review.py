@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
-from services.portrait.customers.calendar import month_name, month_start
+from services.portrait.customers.calendar import local_day, month_name, month_start
 from services.portrait.metering.changes import Day, take_changed
 from services.portrait.metering.closing import revise_month
 from services.portrait.metering.store import SCHEMA, Connection
@@ -47,13 +47,24 @@ JOIN {SCHEMA}.usage_point_holder h
 WHERE k.reached IS NULL OR h.customer_id <= k.reached ORDER BY 1, 2, 3"""
 
 
-async def review_changes(work: UnitOfWork) -> int:
-    """How many days were looked at; 0 when nothing waits."""
+async def review_changes(work: UnitOfWork) -> list[Day]:
+    """The days that were looked at; none when nothing waits."""
     days = await take_changed(work, most=MOST_DAYS)
     if days:
         await mark_days(await work.raw(), days=days, now=work.now)
         await _revise_closed_months(work, days)
-    return len(days)
+    return days
+
+
+async def holders_this_month(work: UnitOfWork, *, days: Sequence[Day]) -> list[str]:
+    """Customers whose current month these days belong to."""
+    first = local_day(work.now).replace(day=1)
+    recent = [(point, day) for point, day in days if day >= first]
+    if not recent:
+        return []
+    points, dates = [list(column) for column in zip(*recent, strict=True)]
+    rows = await (await work.raw()).fetch(_HOLDERS, points, dates, [None] * len(points))
+    return sorted({row["customer_id"] for row in rows})
 
 
 async def mark_days(connection: Connection, *, days: Sequence[Day], now: Any) -> int:

@@ -22,6 +22,27 @@ def average_power_factor_hundredths(*, active_wh: int, forward_varh: int, revers
     return (twice_hundredths + 1) // 2
 
 
+def largest_reactive_varh(*, active_wh: int, standard_hundredths: int) -> int:
+    """The most reactive energy with which the month still rounds to the standard; exact.
+
+    pf rounds up to s hundredths from (2s - 1) / 200 on, so Wq^2 <= Wp^2 (200^2 - (2s - 1)^2) / (2s - 1)^2.
+    """
+    border = 2 * standard_hundredths - 1
+    return isqrt(active_wh**2 * (200**2 - border**2) // border**2)
+
+
+USER_CLASSES: dict[str, UserClass] = {
+    "continuous-process": "industrial",
+    "industrial": "industrial",
+    "seasonal": "industrial",
+    "commercial": "non-industrial",
+    "public-service": "non-industrial",
+    "agriculture": "agricultural",
+}
+"""Nature of use -> class of the adjustment rule. A seasonal customer may be agricultural: check such accounts."""
+HIGH_VOLTAGE_FROM_KV = 1
+
+
 def power_factor_standard_hundredths(
     *, user_class: UserClass, capacity_kva: int, high_voltage: bool, border_160_included: bool = True
 ) -> int | None:

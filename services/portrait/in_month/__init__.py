@@ -1,0 +1,1 @@
+"""Warnings while the month can still be changed, from the newest data and with its age."""
