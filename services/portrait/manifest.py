@@ -25,6 +25,7 @@ from services.portrait.exchange.reading import read_imports
 from services.portrait.in_month import api as in_month_api
 from services.portrait.metering import api as metering_api
 from services.portrait.scoring import api as scoring_api
+from services.portrait.scoring import plots_api
 from services.portrait.scoring.worker import scoring
 
 METERING = (metering.IntervalBlockRecorded, metering.RegisterReadingFrozen, metering.MeterChanged)
@@ -93,6 +94,7 @@ SERVICE = Service(
         exchange_api.router,
         in_month_api.router,
         scoring_api.router,
+        plots_api.router,
         door_router(service="portrait", events=RELAYS),
     ),
     jobs=(
