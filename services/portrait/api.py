@@ -8,6 +8,7 @@ from fastapi import Path, Query
 from services.contracts.marketing import CustomerRole
 from services.kernel.http import Work, allow, service_router
 from services.portrait import queries, schemas
+from services.portrait.customers.indicators import seven_indicators
 from services.portrait.scoring.results import scores_of
 
 router = service_router("portrait")
@@ -50,6 +51,14 @@ async def customer(customer_id: CustomerId, work: Work) -> schemas.CustomerForSt
         cycle_factor=profile.cycle_factor,
         explanation=profile.explanation,
     )
+
+
+@router.get("/customers/{customer_id}/indicators", summary="画像七项指标 The seven indicators explained")
+@allow(*_STAFF)
+async def indicators(customer_id: CustomerId, work: Work) -> list[schemas.PortraitIndicator]:
+    await queries.profile_of(work, customer_id=customer_id)
+    await work.audit(action="indicators-read", object_type="customer", object_id=customer_id, owner_id=customer_id)
+    return await seven_indicators(work, customer_id=customer_id)
 
 
 @router.get("/customers/{customer_id}/scores", summary="能效评分 Scores by month")

@@ -59,6 +59,29 @@ class Score(_Answer):
     scored_at: datetime
 
 
+class PortraitIndicator(_Answer):
+    """One of the seven. `value` is null exactly when a reason is given; `completeness` is data months of expected ones
+    (accounts with terms, for the nature of use). Internal."""
+
+    code: str
+    number: int
+    name_zh: str
+    name_en: str
+    value: float | None
+    unit: str
+    reason_zh: str | None
+    reason_en: str | None
+    formula_zh: str
+    formula_en: str
+    window_from: date
+    window_to: date
+    sources: list[str]
+    larger_is: str
+    completeness: float
+    data_months: int
+    expected_months: int
+
+
 class CustomerForItself(_Answer):
     """What a customer's people see of their own customer."""
 
