@@ -44,7 +44,6 @@ EXCLUDED: dict[str, str] = {
     "portrait.month_facts.stale": "whether somebody asked since the last change",
     "portrait.month_facts.facts": "follows from day blocks when somebody asks; until then as it was",
     "portrait.usage_revision.made_at": _WALL,
-    "portrait.changed_days.noted_at": _WALL,
     "portrait.day_mark.marked_at": _WALL,
     "portrait.gap_estimate.estimated_at": _WALL,
     "portrait.month_close.closed_at": _WALL,
@@ -54,6 +53,8 @@ EXCLUDED: dict[str, str] = {
     "portrait.class_document.confirmed_at": _WALL,
     "portrait.class_membership.at": _WALL,
     "portrait.class_percentile.frozen_at": _WALL,
+    **{f"portrait.usage_warning.{c}": _WALL for c in ("began_at", "cleared_at")},
+    "portrait.warning_threshold.set_at": _WALL,
     "portrait.import_file.requested_at": _WALL,
     "portrait.import_file.finished_at": _WALL,
     "portrait.month_close.finished_at": _WALL,
@@ -150,6 +151,8 @@ ONLY: dict[str, str] = {
 NOT_BUSINESS: dict[str, str] = {
     "notify.token_bucket": "what is left of the sending limits right now",
     "notify.circuit": "how a provider behaved lately",
+    "portrait.changed_days": "a queue of work, in the batches of this run",
+    "portrait.warning_due": "a queue of work",
 }
 """Tables of services left out whole, with the reason."""
 
@@ -159,7 +162,9 @@ KERNEL_TABLES = ("access_grant", "owner_area", "dead_letter", "waiting", "outbox
 Left out: inbox, stream and state versions and job leases, which are how the kernel got there.
 """
 
-_WALL_FIELDS = frozenset({"occurred_at", "submitted_at", "deadline", "estimated_at", "cause_id"})
+_WALL_FIELDS = frozenset(
+    {"occurred_at", "submitted_at", "deadline", "estimated_at", "cause_id", "raised_at", "cleared_at"}
+)
 """Fields of events said that hold the moment of this run, or an id excluded above."""
 
 

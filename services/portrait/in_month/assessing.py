@@ -96,6 +96,7 @@ def _account(
     thresholds: WarningThresholds,
 ) -> AccountMonth:  # fmt: skip
     projection, days_known = month.projection(points, thresholds)
+    beside, lagging, leading = month.beside_reactive(points)
     return AccountMonth(
         method=terms.basic_charge_method if terms.tariff_type == "two-part" else "none",
         contract_demand_kw=terms.contract_demand_kw,
@@ -107,9 +108,10 @@ def _account(
             border_160_included=thresholds.power_factor_160_included,
         ),
         days_known=days_known,
-        active_wh=month.total("active-import", points),
-        lagging_varh=month.total("reactive-lagging", points),
-        leading_varh=month.total("reactive-leading", points),
+        active_wh=month.used_wh(points),
+        active_beside_reactive_wh=beside,
+        lagging_varh=lagging,
+        leading_varh=leading,
         maximum_kw=month.maximum_kw(points),
         projection=projection,
         value_deadline=deadlines[1],
@@ -164,9 +166,22 @@ class _Reader:
     def points_of(self, account_id: str) -> list[str]:
         return sorted(point for point, account in self.accounts.items() if account == account_id)
 
-    def total(self, channel: str, points: Sequence[str]) -> int | None:
-        known = [self.curves[channel][p].total_wh for p in points if p in self.curves[channel]]
+    def used_wh(self, points: Sequence[str]) -> int | None:
+        known = [self.curves["active-import"][p].total_wh for p in points if p in self.curves["active-import"]]
         return sum(known) if known else None
+
+    def beside_reactive(self, points: Sequence[str]) -> tuple[int | None, int | None, int | None]:
+        """Active, lagging and leading energy of the intervals known in every channel that the point has."""
+        sums: dict[str, int] = {}
+        for point in points:
+            its = {name: c[point] for name, c in self.curves.items() if point in c}
+            if "active-import" not in its or len({c.step_minutes for c in its.values()}) > 1:
+                continue
+            known = np.logical_and.reduce([c.present for c in its.values()])
+            if len(its) > 1 and known.any():
+                for name, curve in its.items():
+                    sums[name] = sums.get(name, 0) + int(curve.energy_wh[known].sum())
+        return sums.get("active-import"), sums.get("reactive-lagging"), sums.get("reactive-leading")
 
     def maximum_kw(self, points: Sequence[str]) -> Decimal | None:
         """The feeds' own maxima, added. Both the meter's and the curve's are below the month's final one, so the

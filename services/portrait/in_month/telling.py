@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
-from sqlalchemy import Row, delete, insert, literal, select, update
+from sqlalchemy import Row, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.contracts.portrait import UsageWarningCleared, UsageWarningRaised
@@ -92,7 +93,11 @@ async def _compare(work: UnitOfWork, seen: _Seen, known: Row[Any] | None) -> Non
 
 async def _raise(work: UnitOfWork, seen: _Seen) -> None:
     line, account = seen.line, seen.assessed.account_id
-    warning_id = str(work.new_id(f"warning|{account}|{line.kind}|{seen.month}"))
+    w = t.usage_warning.c
+    before = select(func.count()).where(w.account_id == account, w.kind == line.kind, w.month == seen.month)
+    episode = (await work.db.execute(before)).scalar_one() + 1
+    # Named by what it is, not by the job run that saw it, so that a replay names it alike.
+    warning_id = str(uuid5(NAMESPACE_URL, f"keyline/usage-warning/{account}/{line.kind}/{seen.month}/{episode}"))
     await work.db.execute(
         insert(t.usage_warning).values(
             warning_id=warning_id, customer_id=seen.customer_id, account_id=account, kind=line.kind,

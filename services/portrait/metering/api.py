@@ -28,6 +28,14 @@ async def completeness(
     return await queries.completeness(work, customer_id=customer_id, from_day=from_day, to_day=to_day)
 
 
+@router.get("/customers/{customer_id}/slots", summary="日曲线及质量标记 A day's intervals with quality and marks")
+@allow(*_STAFF, *_CUSTOMER_ROLES)
+async def slots(customer_id: CustomerId, work: Work, day: Annotated[date, Query()]) -> schemas.DaySlots:
+    await customers.profile_of(work, customer_id=customer_id)
+    await work.audit(action="readings-read", object_type="customer", object_id=customer_id, owner_id=customer_id)
+    return await queries.day_slots(work, customer_id=customer_id, day=day)
+
+
 @router.get("/customers/{customer_id}/months/{month}", summary="月度电量与表码核对 A month: registers against curves")
 @allow(*_STAFF, *_CUSTOMER_ROLES)
 async def month_of(customer_id: CustomerId, month: Month, work: Work) -> schemas.CustomerMonth:

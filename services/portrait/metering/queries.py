@@ -5,7 +5,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 
 from services.kernel.auth.grants import visible
@@ -15,10 +17,12 @@ from services.portrait import tables as t
 from services.portrait.customers.calendar import local_day
 from services.portrait.metering import schemas
 from services.portrait.metering.store import SCHEMA
-from services.portrait.rules.day_block import CHANNELS, slots_per_day
+from services.portrait.rules.day_block import CHANNELS, FROM_MEAN_POWER, MISSING, QUALITIES, slots_per_day
+from services.portrait.rules.validation import marks_of
 
 MOST_ROWS = 20_000
 _NAMES = {code: name for name, code in CHANNELS.items()}
+_QUALITIES = {code: name for name, code in QUALITIES.items() if name != "suspect"}
 _DAYS = f"""
 WITH expected AS (
   SELECT p.usage_point_id, c.channel, d::date AS day
@@ -37,6 +41,12 @@ FROM expected e LEFT JOIN best b USING (usage_point_id, channel, day)
 LEFT JOIN {SCHEMA}.day_mark m USING (usage_point_id, channel, day, step_minutes)
 LEFT JOIN {SCHEMA}.gap_estimate g USING (usage_point_id, channel, day)
 ORDER BY 1, 2, 3"""
+
+
+_SLOTS = f"""
+SELECT b.usage_point_id, b.channel, b.step_minutes, b."values", b.quality, m.marks
+FROM {SCHEMA}.interval_block b LEFT JOIN {SCHEMA}.day_mark m USING (usage_point_id, channel, day, step_minutes)
+WHERE b.usage_point_id = ANY ($1::text[]) AND b.day = $2 ORDER BY 1, 2, 3"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +120,24 @@ async def _days(work: UnitOfWork, held: Sequence[Held], from_day: date, after: d
             )
         )  # fmt: skip
     return days
+
+
+async def day_slots(work: UnitOfWork, *, customer_id: str, day: date) -> schemas.DaySlots:
+    held = await held_points(work, customer_id=customer_id, first=day, after=day + timedelta(days=1))
+    rows = await (await work.raw()).fetch(_SLOTS, [p.usage_point_id for p in held], day)
+    return schemas.DaySlots(customer_id=customer_id, day=day, blocks=[_slots(row) for row in rows])
+
+
+def _slots(row: Any) -> schemas.SlotsOfDay:
+    values = np.frombuffer(row["values"], "<i4")
+    codes = np.broadcast_to(np.frombuffer(row["quality"], np.uint8), values.shape) & ~np.uint8(FROM_MEAN_POWER)
+    marks = np.frombuffer(row["marks"] or bytes(len(values)), np.uint8)
+    there = (values != MISSING).tolist()
+    return schemas.SlotsOfDay(
+        usage_point_id=row["usage_point_id"],
+        channel=_NAMES[row["channel"]],
+        step_minutes=row["step_minutes"],
+        energy=[wh if known else None for wh, known in zip(values.tolist(), there, strict=True)],
+        quality=[_QUALITIES[code] if known else None for code, known in zip(codes.tolist(), there, strict=True)],
+        marks=[marks_of(code) for code in marks.tolist()],
+    )

@@ -27,6 +27,24 @@ class DayCompleteness(_Answer):
     estimate_scaled: str | None
 
 
+class SlotsOfDay(_Answer):
+    """Every interval of a day as stored: Wh or varh from local midnight on, null where nothing was reported, with
+    the quality that its source or the estimate gave it and the marks of the checks (rules/validation.py)."""
+
+    usage_point_id: str
+    channel: str
+    step_minutes: int
+    energy: list[int | None]
+    quality: list[str | None]
+    marks: list[list[str]]
+
+
+class DaySlots(_Answer):
+    customer_id: str
+    day: date
+    blocks: list[SlotsOfDay]
+
+
 class Completeness(_Answer):
     customer_id: str
     from_day: date

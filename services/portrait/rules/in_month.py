@@ -77,6 +77,8 @@ class AccountMonth:
     power_factor_standard_hundredths: int | None
     days_known: int
     active_wh: int | None
+    active_beside_reactive_wh: int | None
+    """Of the intervals whose reactive energy is known too: a power factor of unlike intervals means nothing."""
     lagging_varh: int | None
     leading_varh: int | None
     maximum_kw: Decimal | None
@@ -137,7 +139,7 @@ def _demand(account: AccountMonth, rules: BasicChargeRules, thresholds: WarningT
 
 
 def _power_factor(account: AccountMonth, thresholds: WarningThresholds) -> Line:
-    standard, wp = account.power_factor_standard_hundredths, account.active_wh
+    standard, wp = account.power_factor_standard_hundredths, account.active_beside_reactive_wh
     if standard is None:
         return _silent("power-factor", "below-assessment-border")
     if account.lagging_varh is None and account.leading_varh is None:

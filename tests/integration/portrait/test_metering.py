@@ -82,6 +82,11 @@ async def test_marks_gaps_and_estimates_show_in_the_completeness_report_and_yiel
         # The following day was never heard of: filled as a whole from days like it.
         assert [report["days"][1][name] for name in wanted] == [24, 0, 24, 0, 0]
         assert (await call("GET", path.replace("C-1", "C-2"), by="contact"))[0] == 404
+        _, slots = await call("GET", f"/customers/C-1/slots?day={day}", by="contact")
+        (block,) = slots["blocks"]
+        assert block["quality"][4:7] == ["measured", "estimated", "measured"]
+        assert block["marks"][4:9] == [[], [], ["negative"], ["spike"], ["frozen"]]
+        assert block["energy"][6:8] == [-3, 2_000_000]
         late = curve(portrait, day, [77_000], first_slot=5, quality="questionable")
         await portrait.read_in_bulk(late, curve(portrait, day, [90_000, 90_001, 90_002], first_slot=6, revision=1))
         await run_job(portrait, "review-days")

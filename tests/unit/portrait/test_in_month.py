@@ -23,8 +23,9 @@ THRESHOLDS = WarningThresholds.from_document(shipped("warning_thresholds")["vers
 _, DEADLINE = next_deadlines(today=date(2026, 9, 8), calendar=working_calendar())
 GOOD = AccountMonth(
     method="contract-demand", contract_demand_kw=Decimal(1200), capacity_kva=Decimal(2000),
-    power_factor_standard_hundredths=90, days_known=10, active_wh=200_000_000, lagging_varh=60_000_000,
-    leading_varh=0, maximum_kw=Decimal(1100), projection=Projection(total_wh=600_000_000, method="by-profile"),
+    power_factor_standard_hundredths=90, days_known=10, active_wh=200_000_000, active_beside_reactive_wh=200_000_000,
+    lagging_varh=60_000_000, leading_varh=0, maximum_kw=Decimal(1100),
+    projection=Projection(total_wh=600_000_000, method="by-profile"),
     value_deadline=DEADLINE,
 )  # fmt: skip
 
@@ -134,7 +135,8 @@ def test_a_contract_at_the_floor_cannot_be_lowered() -> None:
         ({"contract_demand_kw": None}, "demand", "no-contract-demand"), ({"maximum_kw": None}, "demand", "no-data"),
         ({"power_factor_standard_hundredths": None}, "power-factor", "below-assessment-border"),
         ({"lagging_varh": None, "leading_varh": None}, "power-factor", "no-reactive-energy"),
-        ({"active_wh": None}, "power-factor", "no-data"), ({"days_known": 2}, "utilisation", "too-early"),
+        ({"active_beside_reactive_wh": None}, "power-factor", "no-data"),
+        ({"days_known": 2}, "utilisation", "too-early"),
         ({"projection": None}, "utilisation", "no-data"), ({"capacity_kva": Decimal(0)}, "utilisation", "no-capacity"),
     ],
 )  # fmt: skip
