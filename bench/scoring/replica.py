@@ -5,6 +5,7 @@ Says `ready`, waits for a line, takes chunks of the run until there is none, and
 
 import asyncio
 import sys
+import time
 from uuid import UUID
 
 from bench.children import report
@@ -14,7 +15,8 @@ from services.portrait.scoring.worker import ScoringWorker
 from services.portrait.tables import metadata
 
 
-async def work(run_id: UUID) -> int:
+async def work(run_id: UUID) -> tuple[int, float]:
+    """How many chunks, and when the last of them was done on the clock that all processes share."""
     settings = KernelSettings()
     database = Database(service="portrait", metadata=metadata, settings=settings)
     cause, actor = Cause(id="open", source="bench", type="open"), Actor(person_id="bench")
@@ -22,16 +24,17 @@ async def work(run_id: UUID) -> int:
         pass
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    worker, chunks, idle = ScoringWorker(database=database, holder=settings.instance, run_id=run_id), 0, 0
+    worker, chunks, idle, done_at = ScoringWorker(database=database, holder="bench", run_id=run_id), 0, 0, 0.0
     while idle < 3:  # the other replica may hold the last chunk before the results are published
         if await worker.turn():
-            chunks, idle = chunks + 1, 0
+            chunks, idle, done_at = chunks + 1, 0, time.monotonic()
         else:
             idle += 1
             await asyncio.sleep(0.02)
     await database.close()
-    return chunks
+    return chunks, done_at
 
 
 if __name__ == "__main__":
-    report(chunks=asyncio.run(work(UUID(sys.argv[1]))))
+    chunks, done_at = asyncio.run(work(UUID(sys.argv[1])))
+    report(chunks=chunks, done_at=done_at)

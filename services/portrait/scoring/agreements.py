@@ -2,9 +2,11 @@
 
 # ruff: noqa: S608 - the text is composed of constants of this package; every value is a parameter
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,26 +56,28 @@ async def read_agreements(
     """Of the customers in (after_id, up_to_id] that `position` names."""
     periods = await connection.fetch(_TERMS, after_id, up_to_id)
     shifts = await connection.fetch(_SHIFTS, after_id, up_to_id)
-    by_customer: dict[int, list[_Terms]] = {}
-    for row in periods:
-        place = position.get(row[0])
-        if place is not None:
-            by_customer.setdefault(place, []).append(_Terms(*row))
+    places = np.array([position.get(row[0], -1) for row in periods], np.int64)
     shape = (len(position), len(months))
     sums, industry = np.zeros((3, *shape)), np.zeros(shape, np.int64)
     industries: dict[str, int] = {"": 0}
+    # Nearly all customers have one account with one period, which counts in every month.
+    single = (np.bincount(places[places >= 0], minlength=max(1, len(position))) == 1)[places] & (places >= 0)
+    for row, place in zip(compress(periods, single.tolist()), places[single].tolist(), strict=True):
+        industry[place] = industries.setdefault(row[4], len(industries))
+        sums[:, place] = ((row[5],), (row[6],), (row[7],))
+    several: dict[int, list[_Terms]] = {}
+    for row, place, alone in zip(periods, places.tolist(), single.tolist(), strict=True):
+        if place >= 0 and not alone:
+            several.setdefault(place, []).append(_Terms(*row))
     last_days = [shifted(month, months=1) - timedelta(days=1) for month in months]
-    for place, rows in by_customer.items():
-        # Nearly all accounts have a single period, which counts in every month.
-        single = len({row.account_id for row in rows}) == len(rows)
-        for number, day in enumerate(last_days[:1] if single else last_days):
-            where = slice(None) if single else number
-            held = rows if single else terms_in_force(rows, day=day)
+    for place, rows in several.items():
+        for number, day in enumerate(last_days):
+            held = terms_in_force(rows, day=day)
             largest = max(held, key=lambda terms: (terms.contract_kva, terms.account_id))
-            industry[place, where] = industries.setdefault(largest.industry_class, len(industries))
-            sums[0, place, where] = sum(terms.contract_kva for terms in held)
-            sums[1, place, where] = sum(terms.operating_kva for terms in held)
-            sums[2, place, where] = sum(terms.contract_demand_kw for terms in held)
+            industry[place, number] = industries.setdefault(largest.industry_class, len(industries))
+            sums[0, place, number] = sum(terms.contract_kva for terms in held)
+            sums[1, place, number] = sum(terms.operating_kva for terms in held)
+            sums[2, place, number] = sum(terms.contract_demand_kw for terms in held)
     return MonthlyAgreements(
         contract_kva=sums[0],
         operating_kva=sums[1],
@@ -89,6 +93,6 @@ def _confirmed(rows: Sequence[Any], position: Mapping[str, int], months: Sequenc
     found = np.full((len(position), len(months)), -1, np.int8)
     for customer, effective_from, shift in rows:
         if customer in position:
-            first = sum(month < effective_from for month in months)
+            first = bisect_left(months, effective_from)
             found[position[customer], first:] = SHIFTS.index(shift)
     return found

@@ -6,6 +6,7 @@ The pure rules for one customer are the measure: tests hold these arrays to them
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -103,16 +104,14 @@ def score_chunk(chunk: Chunk, plan: ScoringPlan) -> ScoredChunk:
         ),
         monthly_maximum_kw=np.stack([chunk.maxima_kw[chunk.owner, month + n] for n in range(HISTORY_MONTHS + 1)]),
         slot_periods={
-            (month_index(m), step): plan.tariff.month_slots(month=m, step_minutes=step)
-            for m in plan.months
-            for step in steps
+            (month_index(m), step): _month_slots(plan.tariff, m, step) for m in plan.months for step in steps
         },
     )
-    proposed = shifts_of(
-        profiles_wh=facts["profile"].astype(np.int64), step_minutes=facts["step_minutes"].astype(np.int64)
+    confirmed, shift = agreed.shift[at] >= 0, agreed.shift[at].copy()
+    open_ = np.flatnonzero(~confirmed)
+    shift[open_] = shifts_of(
+        profiles_wh=facts["profile"][open_].astype(np.int64), step_minutes=facts["step_minutes"][open_].astype(np.int64)
     )
-    confirmed = agreed.shift[at] >= 0
-    shift = np.where(confirmed, agreed.shift[at], proposed)
     scheme = _schemes(plan.schemes, agreed.industries)[agreed.industry[at], np.maximum(shift, 0)]
     scores = ScoreArrays(
         score=np.full(len(facts), np.nan),
@@ -137,6 +136,11 @@ def score_chunk(chunk: Chunk, plan: ScoringPlan) -> ScoredChunk:
         shift=shift,
         confirmed=confirmed,
     )
+
+
+@lru_cache(maxsize=256)
+def _month_slots(tariff: TouPlan, month: date, step_minutes: int) -> NDArray[np.uint8]:
+    return tariff.month_slots(month=month, step_minutes=step_minutes)
 
 
 def _schemes(document: SchemeDocument, industries: Sequence[str]) -> NDArray[np.int64]:
