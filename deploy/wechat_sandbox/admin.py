@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -39,11 +39,12 @@ class TemplatesIn(_Strict):
 class DeedIn(_Strict):
     """One thing that a person does on the phone; each pushes what WeChat would push."""
 
-    deed: Literal["subscribe", "unsubscribe", "scan", "say", "click", "accept", "reject"]
+    deed: Literal["subscribe", "unsubscribe", "scan", "say", "click", "accept", "reject", "show", "choose", "revoke"]
     scene: str = ""
     text: str = ""
     key: str = ""
     template_id: str = ""
+    picture: Base64Bytes = b""
 
 
 class ClockIn(_Strict):
@@ -148,22 +149,7 @@ class Admin:
             follower = known
         else:
             raise NotThere
-        msgid = None
-        match body.deed:
-            case "subscribe":
-                world.subscribe(follower=follower, scene=body.scene or None)
-            case "unsubscribe":
-                world.unsubscribe(follower=follower)
-            case "scan":
-                world.scan(follower=follower, scene=body.scene)
-            case "say":
-                msgid = world.say(follower=follower, text=body.text)
-            case "click":
-                world.click(follower=follower, key=body.key)
-            case "accept" | "reject":
-                accepted = body.deed == "accept"
-                world.answer_consent(follower=follower, template_id=body.template_id, accepted=accepted)
-        return _person(follower) | {"msgid": msgid}
+        return _person(follower) | {"msgid": _do(world, follower, body)}
 
     async def _put_templates(self, request: Request) -> object:
         body = await _read(request, TemplatesIn)
@@ -222,6 +208,30 @@ class Admin:
 
     async def _check_address(self, _: Request) -> object:
         return {"accepted": await self._world.pusher.check_address()}
+
+
+def _do(world: World, follower: Follower, deed: DeedIn) -> int | None:
+    """The MsgId of what the person said by it. Raises `Refused` for a picture that WeChat would not take."""
+    match deed.deed:
+        case "subscribe":
+            world.subscribe(follower=follower, scene=deed.scene or None)
+        case "unsubscribe":
+            world.unsubscribe(follower=follower)
+        case "scan":
+            world.scan(follower=follower, scene=deed.scene)
+        case "click":
+            world.click(follower=follower, key=deed.key)
+        case "revoke":
+            world.revoke(follower=follower)
+        case "accept" | "reject":
+            world.answer_consent(follower=follower, template_id=deed.template_id, accepted=deed.deed == "accept")
+        case "say":
+            return world.say(follower=follower, text=deed.text)
+        case "choose":
+            return world.choose(follower=follower, choice_id=deed.key, label=deed.text)
+        case "show":
+            return world.show(follower=follower, content_type="image/jpeg", content=deed.picture)
+    return None
 
 
 def _route(path: str, method: str, handler: Callable[[Request], Awaitable[object]]) -> Route:

@@ -13,16 +13,18 @@ from starlette.routing import Route
 from deploy.wechat_sandbox.answers import Refused, WechatResponse, refusal_answer
 from deploy.wechat_sandbox.connections import cut
 from deploy.wechat_sandbox.faults import Fault
+from deploy.wechat_sandbox.login import LoginDesk
 from deploy.wechat_sandbox.sending import Sender, read_body
 from deploy.wechat_sandbox.world import World
 
-Handler = Callable[[Request, bytes], Awaitable[dict[str, Any]]]
+Handler = Callable[[Request, bytes], Awaitable[dict[str, Any] | Response]]
 
 
 class CgiBin:
     def __init__(self, *, world: World) -> None:
         self._world = world
         self._sender = Sender(world=world)
+        self._logins = LoginDesk(world=world)
 
     def routes(self) -> list[Route]:
         return [
@@ -33,9 +35,14 @@ class CgiBin:
             self._route("message/subscribe/bizsend", self._with_body(self._sender.subscribe), "POST"),
             self._route("message/custom/send", self._with_body(self._sender.custom), "POST"),
             self._route("template/get_all_private_template", self._with_token(self._templates), "GET"),
+            self._route("ticket/getticket", self._with_token(self._ticket), "GET"),
+            self._route("media/upload", self._with_token(self._world.media.upload), "POST"),
+            self._route("media/get", self._with_token(self._world.media.download), "GET"),
+            self._route("sns/oauth2/access_token", self._logins.identity, "GET", base=""),
+            *self._logins.routes(),
         ]
 
-    def _route(self, api: str, handler: Handler, method: str) -> Route:
+    def _route(self, api: str, handler: Handler, method: str, *, base: str = "/cgi-bin") -> Route:
         async def endpoint(request: Request) -> Response:
             raw = await request.body()
             fault = self._world.faults.next(api=api, openid=_openid(raw))
@@ -43,7 +50,7 @@ class CgiBin:
                 return await self._answer(api, handler, request, raw)
             return await self._faulty(fault, api, handler, request, raw)
 
-        return Route(f"/cgi-bin/{api}", endpoint, methods=[method])
+        return Route(f"{base}/{api}", endpoint, methods=[method])
 
     async def _answer(self, api: str, handler: Handler, request: Request, raw: bytes) -> Response:
         try:
@@ -52,7 +59,7 @@ class CgiBin:
         except Refused as refused:
             return self._refuse(api, refused)
         self._world.calls[f"{api} 0"] += 1
-        return WechatResponse(answer)
+        return answer if isinstance(answer, Response) else WechatResponse(answer)
 
     def _refuse(self, api: str, refused: Refused) -> Response:
         self._world.calls[f"{api} {refused.code}"] += 1
@@ -79,7 +86,7 @@ class CgiBin:
         return answer
 
     def _with_token(self, handler: Handler) -> Handler:
-        async def checked(request: Request, raw: bytes) -> dict[str, Any]:
+        async def checked(request: Request, raw: bytes) -> dict[str, Any] | Response:
             self._world.tokens.check(value=request.query_params.get("access_token"))
             return await handler(request, raw)
 
@@ -117,6 +124,11 @@ class CgiBin:
             raise Refused(40013)
         self._world.quotas.clear()
         return {"errcode": 0, "errmsg": "ok"}
+
+    async def _ticket(self, request: Request, _: bytes) -> dict[str, Any]:
+        if request.query_params.get("type") != "jsapi":
+            raise Refused(40097, "invalid args")
+        return {"errcode": 0, "errmsg": "ok"} | self._world.tokens.ticket()
 
     async def _templates(self, _: Request, __: bytes) -> dict[str, Any]:
         return {"template_list": [template.listing() for template in self._world.templates.values()]}

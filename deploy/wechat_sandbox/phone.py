@@ -1,41 +1,22 @@
-"""What one person sees: a page like the chat on a phone, Chinese first. Everything shown is escaped."""
+"""What one person sees, as on a telephone, and what they can do there. Everything shown is escaped."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from html import escape
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from deploy.wechat_sandbox.answers import Refused
+from deploy.wechat_sandbox.forms import Part, read_form
 from deploy.wechat_sandbox.people import Follower, Standing
+from deploy.wechat_sandbox.shell import HEADERS, page
 from deploy.wechat_sandbox.world import World
 
-_CSS = """
-body{margin:0;background:#dcdcdc;font:15px/1.5 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
-main{max-width:26rem;min-height:100vh;margin:0 auto;background:#ededed;display:flex;flex-direction:column}
-header{background:#ededed;border-bottom:1px solid #d5d5d5;padding:.6rem 1rem;text-align:center;position:sticky;top:0}
-header small{display:block;color:#666}
-ol{list-style:none;margin:0;padding:.8rem;flex:1}
-li{margin:.5rem 0}
-.time{text-align:center;color:#6b6b6b;font-size:.75rem}
-.card,.bubble{background:#fff;border-radius:.5rem;padding:.7rem .9rem}
-.bubble{display:inline-block;max-width:75%;white-space:pre-wrap;overflow-wrap:anywhere}
-.mine{text-align:right}.mine .bubble{background:#95ec69;text-align:left}
-dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.5rem 0}
-dt{color:#666}dd{margin:0;overflow-wrap:anywhere}
-.more{border-top:1px solid #eee;padding-top:.4rem;font-size:.85rem}
-form{display:flex;gap:.5rem;padding:.5rem .8rem;border-top:1px solid #d5d5d5;background:#f7f7f7}
-input{flex:1;min-width:0;font:inherit;padding:.35rem .5rem;border:1px solid #bbb;border-radius:.3rem}
-button{font:inherit;padding:.35rem .8rem;border:0;border-radius:.3rem;background:#07864a;color:#fff}
-button.plain{background:#fff;color:#333;border:1px solid #bbb}
-a{color:#2b5a8c}
-"""
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
-    "Cache-Control": "no-store",
-}
+_BEIJING = timezone(timedelta(hours=8))
 _STANDINGS = {
     Standing.FOLLOWING: "已关注 · following",
     Standing.BLOCKED: "已拒收 · messages blocked",
@@ -44,6 +25,7 @@ _STANDINGS = {
     Standing.REFUSES: "拒绝通知 · refuses",
     Standing.REJECTS: "拒收消息 · rejects",
 }
+_MENU = {"MY_POWER": "我的用电", "REPAIR": "故障报修", "MANAGER": "联系经理"}
 
 
 class Phones:
@@ -55,52 +37,95 @@ class Phones:
             Route("/sandbox/phone", self._index, methods=["GET"]),
             Route("/sandbox/phone/{openid}", self._show, methods=["GET"]),
             Route("/sandbox/phone/{openid}", self._do, methods=["POST"]),
+            Route("/sandbox/media/{media_id}", self._picture, methods=["GET"]),
         ]
 
     async def _index(self, _: Request) -> Response:
-        journal = self._world.journal
-        entries = "".join(
-            f'<li class="card"><a href="/sandbox/phone/{quote(f.openid, safe="")}">{escape(f.nickname or f.openid)}</a>'
-            f" · {_STANDINGS[f.standing]} · {sum(m['visible'] for m in journal.of_person.get(f.openid, []))} 条</li>"
-            for f in self._world.people.values()
-        )
-        return _page("微信沙箱 · WeChat sandbox", f"<header>手机列表 · Phones</header><ol>{entries}</ol>")
+        entries = "".join(self._entry(f) for f in self._world.people.values())
+        empty = '<li class="time">还没有粉丝 · no followers yet</li>'
+        header = "<header>手机列表<small>Phones of the sandbox</small></header>"
+        return self._page("微信沙箱 · WeChat sandbox", f"{header}<ol>{entries or empty}</ol>")
 
-    async def _show(self, request: Request) -> Response:
+    def _entry(self, follower: Follower) -> str:
+        name = follower.nickname or follower.openid
+        count = sum(m["visible"] for m in self._world.journal.of_person.get(follower.openid, []))
+        return (
+            f'<li><a class="person" href="/sandbox/phone/{quote(follower.openid, safe="")}">'
+            f'<span class="face" style="flex:none">{escape(name[:1])}</span>'
+            f"<span>{escape(name)}<small>{_STANDINGS[follower.standing]}</small></span>"
+            f'<span class="count" title="消息 · messages">{count}</span></a></li>'
+        )
+
+    async def _show(self, request: Request, problem: str = "") -> Response:
         follower = self._world.people.get(request.path_params["openid"])
         if follower is None:
             text = "没有这个 openid，请先登记粉丝。 Unknown openid, register the follower first."
-            return _page("404", f"<header>{text}</header>", status=404)
+            return self._page("404", f"<header>{text}</header>", status=404)
         name = escape(follower.nickname or follower.openid)
-        header = f"<header>{name}<small>{_STANDINGS[follower.standing]}</small></header>"
-        return _page(f"{name} · 微信沙箱", header + f"<ol>{self._conversation(follower)}</ol>" + _forms(follower))
+        header = (
+            '<header><a href="/sandbox/phone" aria-label="返回 · Back">‹</a>供电服务号'
+            f"<small>{name} · {escape(problem) or _STANDINGS[follower.standing]}</small></header>"
+        )
+        talk = f'<ol class="talk" tabindex="0" aria-label="会话 · Conversation">{self._conversation(follower)}</ol>'
+        status = 422 if problem else 200
+        return self._page(f"{name} · 微信沙箱", header + talk + _forms(follower), status=status)
 
     async def _do(self, request: Request) -> Response:
         follower = self._world.people.get(request.path_params["openid"])
         if follower is None:
             return await self._show(request)
-        form = parse_qs((await request.body()).decode("utf-8", "replace"))
-        deed, text = form.get("deed", [""])[0], form.get("text", [""])[0].strip()
-        if deed == "say" and text:
-            self._world.say(follower=follower, text=text)
+        try:
+            form = read_form(content_type=request.headers.get("content-type", ""), raw=await request.body())
+            self._deed(follower, form)
+        except Refused as refused:
+            return await self._show(request, problem=f"{refused.code} {refused.text}")
+        return RedirectResponse(request.url.path, status_code=303, headers=HEADERS)
+
+    def _deed(self, follower: Follower, form: Mapping[str, Part]) -> None:
+        """Raises `Refused` for a photo that WeChat would not take."""
+        world, deed, text = self._world, _text(form, "deed"), _text(form, "text").strip()
+        key, label = _text(form, "tap").partition("|")[::2]
+        if (photo := form.get("photo")) is not None and photo.filename:
+            world.show(follower=follower, content_type=photo.content_type, content=photo.content)
+        elif deed == "say" and text:
+            world.say(follower=follower, text=text)
+        elif key:
+            world.choose(follower=follower, choice_id=key, label=label)
+        elif deed in _MENU:
+            world.click(follower=follower, key=deed)
         elif deed == "subscribe":
-            self._world.subscribe(follower=follower)
+            world.subscribe(follower=follower)
         elif deed == "unsubscribe":
-            self._world.unsubscribe(follower=follower)
-        return RedirectResponse(request.url.path, status_code=303, headers=_HEADERS)
+            world.unsubscribe(follower=follower)
+
+    async def _picture(self, request: Request) -> Response:
+        try:
+            stored = self._world.media.get(media_id=request.path_params["media_id"])
+        except Refused:
+            return Response(status_code=404)
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+        return Response(stored.content, media_type=stored.content_type, headers=headers)
+
+    def _page(self, title: str, content: str, *, status: int = 200) -> Response:
+        return page(title, content, status=status, clock=f"{self._world.clock.now().astimezone(_BEIJING):%H:%M}")
 
     def _conversation(self, follower: Follower) -> str:
+        """Newest first in the source: the page shows it from below, as a telephone does."""
         received = [(m["virtual_at"], self._received(m)) for m in self._world.journal.of_person.get(follower.openid, [])
                     if m["visible"]]  # fmt: skip
-        said = [(str(s["virtual_at"]), f'<div class="mine"><span class="bubble">{escape(str(s["text"]))}</span></div>')
-                for s in follower.said]  # fmt: skip
-        shown = sorted(received + said, key=lambda item: item[0])
+        said = [(str(s["virtual_at"]), _mine(follower, s)) for s in follower.said]
+        shown = sorted(received + said, key=lambda item: item[0], reverse=True)
         empty = '<li class="time">还没有消息 · no messages yet</li>'
-        return "".join(f'<li><div class="time">{escape(at[:19])}Z</div>{html}</li>' for at, html in shown) or empty
+        before = [at for at, _ in shown[1:]] + [""]
+        items = (
+            f"<li>{'' if _when(at) == _when(last) else _stamp(at)}{html}</li>"
+            for (at, html), last in zip(shown, before, strict=True)
+        )
+        return "".join(items) or empty
 
     def _received(self, message: Mapping[str, Any]) -> str:
         if message["kind"] == "custom":
-            return f'<span class="bubble">{escape(_plain(message))}</span>'
+            return _theirs(message)
         template = self._world.templates.get(message["template_id"])
         labels = template.fields if template else {}
         rows = "".join(
@@ -111,37 +136,65 @@ class Phones:
         return f'<div class="card"><strong>{title}</strong><dl>{rows}</dl>{_link(message.get("url"))}</div>'
 
 
-def _plain(message: Mapping[str, Any]) -> str:
-    content = message["content"]
-    if message["msgtype"] == "text":
-        return str(content.get("content", ""))
-    if message["msgtype"] == "msgmenu":
-        choices = [f"· {entry.get('content', '')}" for entry in content.get("list", []) if isinstance(entry, Mapping)]
-        return "\n".join([str(content.get("head_content", "")), *choices, str(content.get("tail_content", ""))])
-    return f"[{message['msgtype']}]"
+def _text(form: Mapping[str, Part], name: str) -> str:
+    return form[name].text if name in form else ""
+
+
+def _when(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso).astimezone(_BEIJING):%m月%d日 %H:%M}" if iso else ""
+
+
+def _stamp(iso: str) -> str:
+    return f'<div class="time">{_when(iso)}</div>'
+
+
+def _mine(follower: Follower, said: Mapping[str, object]) -> str:
+    face = escape((follower.nickname or follower.openid)[:1])
+    bubble = f'<span class="bubble">{escape(str(said["text"]))}</span>'
+    if (media_id := said.get("media_id")) is not None:
+        source = f"/sandbox/media/{quote(str(media_id), safe='')}"
+        bubble = f'<span class="bubble picture"><img src="{source}" alt="照片 · photo"></span>'
+    return f'<div class="line mine"><span class="face" aria-hidden="true">{face}</span>{bubble}</div>'
+
+
+def _theirs(message: Mapping[str, Any]) -> str:
+    content, choices = message["content"], ""
+    match message["msgtype"]:
+        case "text":
+            text = str(content.get("content", ""))
+        case "msgmenu":
+            text = "\n".join(filter(None, (str(content.get("head_content", "")), str(content.get("tail_content", "")))))
+            given = [e for e in content.get("list", []) if isinstance(e, Mapping)]
+            entries = [(str(e.get("id", "")), str(e.get("content", ""))) for e in given]
+            choices = "".join(
+                f'<button class="tap" name="tap" value="{escape(id_)}|{escape(label)}">{escape(label)}</button>'
+                for id_, label in entries
+            )
+        case other:
+            text = f"[{other}]"
+    form = f'<form method="post">{choices}</form>' if choices else ""
+    bubble = f'<div class="bubble">{escape(text)}{form}</div>'
+    return f'<div class="line"><span class="face" aria-hidden="true">电</span>{bubble}</div>'
 
 
 def _link(url: object) -> str:
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         return ""
-    return f'<div class="more"><a rel="noreferrer" href="{escape(url)}">查看详情 · Details</a></div>'
+    return f'<a class="more" rel="noreferrer" href="{escape(url)}">查看详情 · Details</a>'
 
 
 def _forms(follower: Follower) -> str:
     if follower.standing is Standing.UNSUBSCRIBED:
-        return '<form method="post"><button name="deed" value="subscribe">关注 · Follow</button></form>'
+        return '<form method="post" class="wide"><button name="deed" value="subscribe">关注 · Follow</button></form>'
+    menu = "".join(f'<button name="deed" value="{key}">{label}</button>' for key, label in _MENU.items())
     return (
-        '<form method="post">'
+        '<form method="post" id="photo-form" enctype="multipart/form-data">'
+        '<button class="quiet" name="deed" value="photo">发送所选照片 · Send the chosen photo</button></form>'
+        '<form method="post" class="say">'
         '<input name="text" aria-label="回复 · Reply" placeholder="回复 · Reply" autocomplete="off">'
-        '<button name="deed" value="say">发送 · Send</button></form>'
-        '<form method="post"><button class="plain" name="deed" value="unsubscribe">取消关注 · Unfollow</button></form>'
+        '<label class="photo" title="照片 · Photo">+<input type="file" name="photo" accept="image/*"'
+        ' aria-label="照片 · Photo" required form="photo-form"></label>'
+        '<button name="deed" value="say">发送</button></form>'
+        f'<form method="post" class="menu">{menu}</form>'
+        '<form method="post"><button class="quiet" name="deed" value="unsubscribe">取消关注 · Unfollow</button></form>'
     )
-
-
-def _page(title: str, content: str, *, status: int = 200) -> HTMLResponse:
-    html = (
-        '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_CSS}</style></head><body><main>{content}</main></body></html>"
-    )
-    return HTMLResponse(html, status_code=status, headers=_HEADERS)

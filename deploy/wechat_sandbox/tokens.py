@@ -27,6 +27,7 @@ class TokenDesk:
         self._known: dict[str, _Token] = {}
         self._stable: _Token | None = None
         self._classic: _Token | None = None
+        self._ticket: _Token | None = None
         self._forced_at_s: list[float] = []
         self.issued = 0
 
@@ -47,6 +48,13 @@ class TokenDesk:
             self._classic.dies_at_s = min(self._classic.dies_at_s, now + overlap_s)
         self._classic = self._issue(now)
         return _answer(self._classic, now)
+
+    def ticket(self) -> dict[str, Any]:
+        """The jsapi_ticket: the same until it has ended."""
+        now = self._clock.seconds()
+        if self._ticket is None or self._ticket.expires_at_s <= now:
+            self._ticket = _Token(f"sandbox_ticket_{secrets.token_urlsafe(48)}", now + LIFETIME_S)
+        return {"ticket": self._ticket.value, "expires_in": int(self._ticket.expires_at_s - now)}
 
     def check(self, *, value: str | None) -> None:
         """Raises `Refused` 41001, 40001 or 42001."""

@@ -8,6 +8,7 @@ from deploy.wechat_sandbox.behaviour import Behaviour
 from deploy.wechat_sandbox.clock import VirtualClock
 from deploy.wechat_sandbox.faults import FaultScript
 from deploy.wechat_sandbox.journal import Journal
+from deploy.wechat_sandbox.media import MediaDesk
 from deploy.wechat_sandbox.people import Deed, Follower, Standing
 from deploy.wechat_sandbox.push import Pusher
 from deploy.wechat_sandbox.quotas import QuotaDesk
@@ -25,6 +26,7 @@ class World:
         self.people: dict[str, Follower] = {}
         self.templates: dict[str, Template] = {}
         self.tokens = TokenDesk(clock=self.clock)
+        self.media = MediaDesk(clock=self.clock)
         self.quotas = QuotaDesk(clock=self.clock)
         self.faults = FaultScript(clock=self.clock, rng=self.rng)
         self.journal = Journal(path=settings.log)
@@ -78,13 +80,33 @@ class World:
 
     def say(self, *, follower: Follower, text: str) -> int:
         """The MsgId of the pushed message."""
+        return self._speak(follower, "text", {"text": text}, {"Content": text})
+
+    def choose(self, *, follower: Follower, choice_id: str, label: str) -> int:
+        """A tap on an entry of a msgmenu: comes as the person's words, with the entry's id."""
+        return self._speak(follower, "text", {"text": label}, {"Content": label, "bizmsgmenuid": choice_id})
+
+    def show(self, *, follower: Follower, content_type: str, content: bytes) -> int:
+        """A photo that the person sends; the push names it by its media id. Raises `Refused`."""
+        media_id = self.media.put(kind="image", content_type=content_type, content=content)
+        picture: dict[str, object] = {
+            "PicUrl": f"http://127.0.0.1:{self.settings.port}/sandbox/media/{media_id}",
+            "MediaId": media_id,
+        }
+        return self._speak(follower, "image", {"text": "", "media_id": media_id}, picture)
+
+    def _speak(self, follower: Follower, msg_type: str, said: dict[str, object], fields: dict[str, object]) -> int:
         self._last_inbound_msgid += 1
         msgid = self._last_inbound_msgid
         follower.did(Deed.MESSAGE, now_s=self.clock.seconds())
-        follower.said.append({"text": text, "virtual_at": self.clock.now().isoformat()})
-        fields = self.head(follower=follower, msg_type="text") | {"Content": text, "MsgId": msgid}
-        self.pusher.start(fields=fields)
+        follower.said.append(said | {"virtual_at": self.clock.now().isoformat()})
+        self.pusher.start(fields=self.head(follower=follower, msg_type=msg_type) | fields | {"MsgId": msgid})
         return msgid
+
+    def revoke(self, *, follower: Follower) -> None:
+        """The person takes back what they allowed the account to know."""
+        openid = {"OpenID": follower.openid, "AppID": self.settings.app_id, "RevokeInfo": "301"}
+        self.push_event(follower=follower, event="user_authorization_revoke", **openid)
 
     def answer_consent(self, *, follower: Follower, template_id: str, accepted: bool) -> None:
         """One tap in the consent dialogue: one message, which never expires."""

@@ -1,14 +1,14 @@
-"""What WeChat pushes: receipts of template messages. Stored before the answer; repetitions change nothing."""
+"""What WeChat pushes: checked, stored, answered at once; handled after the answer. Repetitions change nothing."""
 
 import logging
 
 from fastapi import Request, Response
+from starlette.background import BackgroundTask
 
 from services.kernel.http import public, service_router
-from services.kernel.work import EVERYTHING, Actor, Cause, Database
+from services.kernel.work import Database
 from services.notify.adapters.wechat.callbacks import (
     ANSWER,
-    Callback,
     CallbackRefused,
     CallbackSecurity,
     CallbackUnreadable,
@@ -16,9 +16,8 @@ from services.notify.adapters.wechat.callbacks import (
     open_callback,
 )
 from services.notify.adapters.wechat.crypto import Envelope, EnvelopeKey
-from services.notify.adapters.wechat.events import job_finished
-from services.notify.delivery import outcomes
 from services.notify.settings import notify_settings
+from services.notify.wechat import pushes
 
 log = logging.getLogger(__name__)
 router = service_router("notify")
@@ -48,23 +47,9 @@ async def pushed(request: Request) -> Response:
     except CallbackUnreadable as unreadable:
         log.warning("callback unreadable: %s", unreadable)
         return Response(ANSWER, media_type="text/plain")
-    if callback.event == "TEMPLATESENDJOBFINISH":
-        await _receipt(database, callback)
-    return Response(ANSWER, media_type="text/plain")
-
-
-async def _receipt(database: Database, callback: Callback) -> None:
-    try:
-        finished = job_finished(callback=callback)
-    except CallbackUnreadable as unreadable:
-        log.warning("receipt unreadable: %s", unreadable)
-        return
-    cause = Cause(id=callback.dedupe_key[:120], source="wechat", type=callback.event)
-    actor = Actor(person_id="system:wechat", role="system")
-    async with database.work(role="api", cause=cause, actor=actor, scope=EVERYTHING) as work:
-        await outcomes.receipt(
-            work, message_id=str(finished.msgid), status=finished.status, openid=callback.text("FromUserName")
-        )
+    index = await pushes.store(database, callback)
+    later = None if index is None else BackgroundTask(pushes.handle, database, index)
+    return Response(ANSWER, media_type="text/plain", background=later)
 
 
 def _security() -> CallbackSecurity:
@@ -72,8 +57,12 @@ def _security() -> CallbackSecurity:
     aes_key = settings.wechat_encoding_key()
     envelope = None
     if aes_key is not None:
-        key = EnvelopeKey.parse(encoding_aes_key=aes_key)
-        envelope = Envelope(app_id=settings.wechat_app_id, key=key)
+        last = settings.wechat_last_encoding_key()
+        envelope = Envelope(
+            settings.wechat_app_id,
+            EnvelopeKey.parse(encoding_aes_key=aes_key),
+            None if last is None else EnvelopeKey.parse(encoding_aes_key=last),
+        )
     return CallbackSecurity(
         token=settings.wechat_callback_secret(),
         envelope=envelope,

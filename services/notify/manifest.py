@@ -49,6 +49,7 @@ from services.kernel.manifest import Consumes, Job, Service
 from services.notify import api, callbacks, events_in, messages_api, public_api, tables
 from services.notify.delivery.assembly import sending
 from services.notify.delivery.auditor import audit
+from services.notify.wechat import api as wechat_api
 
 RELAYED = (PersonChanged, UnitChanged, PostChanged)
 
@@ -118,6 +119,7 @@ SERVICE = Service(
         public_api.router,
         messages_api.router,
         callbacks.router,
+        wechat_api.router,
         door_router(service="notify", events=RELAYED),
     ),
     jobs=(Job(name="notify-auditor", every=timedelta(minutes=1), run=audit),),

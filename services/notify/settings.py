@@ -17,9 +17,12 @@ class NotifySettings(BaseSettings):
     secrets_dir: Path | None = None
     wechat_base_url: str = Field(default="", description="empty: no WeChat; messages go to the inbox with the reason")
     wechat_app_id: str = ""
+    wechat_login_url: str = Field(default="https://open.weixin.qq.com", description="the page where people confirm")
+    wechat_page_hosts: frozenset[str] = Field(default=frozenset(), description="beside the host of the public address")
     wechat_app_secret: SecretStr | None = None
     wechat_callback_token: SecretStr | None = None
     wechat_encoding_aes_key: SecretStr | None = None
+    wechat_last_encoding_aes_key: SecretStr | None = Field(default=None, description="while WeChat changes over")
     wechat_plain_callbacks: bool = Field(default=False, description="明文模式: the signature does not cover the body")
     master_key: SecretStr | None = Field(default=None, description="base64 of 32 bytes; wraps the persons' keys")
 
@@ -49,10 +52,17 @@ class NotifySettings(BaseSettings):
 
     def wechat_encoding_key(self) -> str | None:
         """None where the account's messages come in the clear."""
-        file = self.secrets_dir / "notify_wechat_encoding_aes_key" if self.secrets_dir else None
-        if self.wechat_encoding_aes_key is None and (file is None or not file.is_file()):
+        return self._optional("notify_wechat_encoding_aes_key", self.wechat_encoding_aes_key)
+
+    def wechat_last_encoding_key(self) -> str | None:
+        """The key before the current one; None outside a change of keys."""
+        return self._optional("notify_wechat_last_encoding_aes_key", self.wechat_last_encoding_aes_key)
+
+    def _optional(self, name: str, given: SecretStr | None) -> str | None:
+        file = self.secrets_dir / name if self.secrets_dir else None
+        if given is None and (file is None or not file.is_file()):
             return None
-        return self.secret("notify_wechat_encoding_aes_key", self.wechat_encoding_aes_key)
+        return self.secret(name, given)
 
     def wechat_callback_secret(self) -> str:
         return self.secret("notify_wechat_callback_token", self.wechat_callback_token)

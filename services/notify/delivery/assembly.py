@@ -10,6 +10,7 @@ import aiohttp
 
 from services.kernel.clock import SystemClock
 from services.kernel.runtime import Runtime
+from services.kernel.work import Database
 from services.notify.adapters.exchange import new_session
 from services.notify.adapters.mail import Mail
 from services.notify.adapters.port import Channel
@@ -17,14 +18,13 @@ from services.notify.adapters.sms.aliyun import AliyunSms
 from services.notify.adapters.sms.gateway import SmsGateway
 from services.notify.adapters.sms.tencent import TencentSms
 from services.notify.adapters.webhook import Webhook
-from services.notify.adapters.wechat.client import Account, WechatClient
-from services.notify.adapters.wechat.tokens import InMemoryTokenStore
-from services.notify.adapters.wechat.transport import Transport, TransportLimits
+from services.notify.adapters.wechat.transport import TransportLimits
 from services.notify.adapters.wecom import Wecom
 from services.notify.channel_settings import ChannelSettings, channel_settings
 from services.notify.delivery.sender import CALL_SECONDS, WIDTH, Sender
 from services.notify.delivery.wechat import WechatChannel
-from services.notify.settings import notify_settings
+from services.notify.wechat import accounts
+from services.notify.wechat.desk import desk_beside
 
 log = logging.getLogger(__name__)
 _real_now = SystemClock().now
@@ -35,9 +35,12 @@ _real_now = SystemClock().now
 async def sending(runtime: Runtime) -> AsyncIterator[None]:
     """The sender beside the service, from its start to its end."""
     async with AsyncExitStack() as stack:
-        sender = Sender(database=runtime.database, channels=await channels(stack, now=_real_now))
+        sender = Sender(
+            database=runtime.database, channels=await channels(stack, database=runtime.database, now=_real_now)
+        )
         task = asyncio.create_task(sender.run(), name="notify-sender")
         task.add_done_callback(lambda t: _ended(runtime, sender, t))
+        await stack.enter_async_context(desk_beside(runtime))
         try:
             yield
         finally:
@@ -51,12 +54,14 @@ def _ended(runtime: Runtime, sender: Sender, task: asyncio.Task[None]) -> None:
         runtime.failed = f"{task.get_name()}: ended"
 
 
-async def channels(stack: AsyncExitStack, *, now: Callable[[], datetime]) -> dict[str, list[Channel]]:
+async def channels(
+    stack: AsyncExitStack, *, database: Database, now: Callable[[], datetime]
+) -> dict[str, list[Channel]]:
     """Channel -> its providers in the order in which they are used. A channel without provider passes on at once."""
     session = await stack.enter_async_context(new_session(width=WIDTH, seconds=CALL_SECONDS - 2))
     given = channel_settings()
     return {
-        "wechat": await _wechat(stack),
+        "wechat": await _wechat(stack, database),
         "sms": list(_sms(given, session, now)),
         "mail": [_mail(given)] if given.smtp_host else [],
         "wecom": [_wecom(given, session, now)] if given.wecom_url else [],
@@ -99,13 +104,10 @@ def _wecom(given: ChannelSettings, session: aiohttp.ClientSession, now: Callable
     )  # fmt: skip
 
 
-async def _wechat(stack: AsyncExitStack) -> list[Channel]:
-    settings = notify_settings()
-    if not settings.wechat_base_url:
+async def _wechat(stack: AsyncExitStack, database: Database) -> list[Channel]:
+    if not accounts.configured():
         log.warning("KEYLINE_WECHAT_BASE_URL is not set: messages go to the next channel")
         return []
-    account = Account(app_id=settings.wechat_app_id, app_secret=settings.wechat_secret())
     limits = TransportLimits(max_connections=WIDTH, total_timeout_s=CALL_SECONDS / 2)
-    transport = Transport(base_url=settings.wechat_base_url, limits=limits)
-    client = WechatClient(account=account, tokens=InMemoryTokenStore(), transport=transport)
+    client = accounts.client_of(database, role="worker", limits=limits)
     return [WechatChannel(client=await stack.enter_async_context(client))]

@@ -53,6 +53,10 @@ class Vault:
     def unwrap(self, wrapped: bytes, *, person_id: str) -> PersonKey:
         return PersonKey(person_id=person_id, key=_open(self._wrapping, wrapped, person_id))
 
+    def house_key(self) -> PersonKey:
+        """For what the house itself keeps secret, such as a provider's token; it belongs to no person."""
+        return PersonKey(person_id="house", key=hmac.digest(self._wrapping, b"keyline house", "sha256"))
+
     def blind_index(self, *, kind: str, value: str) -> bytes:
         """Finds equal values without showing them; useless without the master key."""
         return hmac.new(self._blinding, f"{kind}|{value}".encode(), hashlib.sha256).digest()

@@ -19,6 +19,17 @@ from services.notify.tables.policies import planning, policy_version
 from services.notify.tables.tasks import task
 from services.notify.tables.tickets import ticket
 from services.notify.tables.webhooks import webhook_endpoint
+from services.notify.tables.wechat import (
+    wechat_consent,
+    wechat_invitation,
+    wechat_login,
+    wechat_media,
+    wechat_push,
+    wechat_reply,
+    wechat_token,
+    wechat_user,
+    wechat_window,
+)
 
 OWNED = {
     t.name: "customer_id"
@@ -59,4 +70,13 @@ __all__ = [
     "unit",
     "watched_outage",
     "webhook_endpoint",
+    "wechat_consent",
+    "wechat_invitation",
+    "wechat_login",
+    "wechat_media",
+    "wechat_push",
+    "wechat_reply",
+    "wechat_token",
+    "wechat_user",
+    "wechat_window",
 ]

@@ -5,10 +5,10 @@ and belongs to the caller, who finds in the error's `action` and `ambiguous` wha
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from services.notify.adapters.wechat.errors import (
     Action,
@@ -19,10 +19,13 @@ from services.notify.adapters.wechat.errors import (
     WechatUnreachable,
     refusal,
 )
+from services.notify.adapters.wechat.login import Identity, read_identity
+from services.notify.adapters.wechat.media import MOST_MEDIA_BYTES, Media, MediaRefused, checked
 from services.notify.adapters.wechat.messages import CustomMessage, SubscribeMessage, TemplateMessage
 from services.notify.adapters.wechat.tokens import FetchedToken, StoredToken, TokenStore
-from services.notify.adapters.wechat.transport import Transport
+from services.notify.adapters.wechat.transport import AnswerTooLong, Transport
 
+Answer = TypeVar("Answer")
 _REFRESH_MARGIN = timedelta(seconds=240)
 """Less than the five minutes in which WeChat gives out the next token while the old one still works."""
 _REFRESH_GAP_S = 10.0
@@ -89,6 +92,34 @@ class WechatClient:
         answer = await self._authorised("/cgi-bin/template/get_all_private_template", None)
         return frozenset(str(entry["template_id"]) for entry in answer.get("template_list", []))
 
+    async def identity(self, *, code: str) -> Identity:
+        """Who came back from the login page with `code`, which works once. Raises `WechatError`."""
+        query = {"appid": self._account.app_id, "secret": self._account.app_secret, "code": code}
+        query["grant_type"] = "authorization_code"
+        return read_identity(await self._transport.call(path="/sns/oauth2/access_token", query=query))
+
+    async def page_ticket(self) -> FetchedToken:
+        """A fresh jsapi_ticket; keep it for all replicas, WeChat counts the calls. Raises `WechatError`."""
+        asked_at = self._now()
+        answer = await self._authorised("/cgi-bin/ticket/getticket", None, type="jsapi")
+        try:
+            return FetchedToken(str(answer["ticket"]), asked_at + timedelta(seconds=int(answer["expires_in"])))
+        except (KeyError, ValueError, TypeError):
+            raise WechatUnreachable(reason="getticket: unreadable answer", ambiguous=False) from None
+
+    async def media(self, *, media_id: str) -> Media:
+        """Raises `MediaRefused` for what is not to be kept, else `WechatError`."""
+        path = "/cgi-bin/media/get"
+        try:
+            content = await self._with_token(
+                lambda token: self._transport.fetch(
+                    path=path, query={"access_token": token, "media_id": media_id}, most_bytes=MOST_MEDIA_BYTES
+                )
+            )
+        except AnswerTooLong:
+            raise MediaRefused("over 10 MiB") from None
+        return checked(content)
+
     async def _send(self, path: str, body: Mapping[str, object]) -> Accepted:
         try:
             answer = await self._authorised(path, body)
@@ -99,16 +130,21 @@ class WechatClient:
         msgid = answer.get("msgid")
         return Accepted(msgid if isinstance(msgid, int) else None)
 
-    async def _authorised(self, path: str, body: Mapping[str, object] | None) -> dict[str, Any]:
+    async def _authorised(self, path: str, body: Mapping[str, object] | None, **query: str) -> dict[str, Any]:
+        return await self._with_token(
+            lambda token: self._transport.call(path=path, query={"access_token": token} | query, body=body)
+        )
+
+    async def _with_token(self, call: Callable[[str], Awaitable[Answer]]) -> Answer:
         token = await self._token()
         try:
-            return await self._transport.call(path=path, query={"access_token": token.value}, body=body)
+            return await call(token.value)
         except TokenRejected:
             fresh = await self._replacement(token)
             if fresh is None:
                 raise
         try:
-            return await self._transport.call(path=path, query={"access_token": fresh.value}, body=body)
+            return await call(fresh.value)
         except TokenRejected:
             self._no_replacement_before = time.monotonic() + _REJECTION_PAUSE_S
             raise

@@ -85,6 +85,7 @@ _ROWS: tuple[tuple[int, ErrorClass, Action, str], ...] = (
     (65302, _T.RECIPIENT, _A.NEXT_CHANNEL, "user not exist"),
     (45015, _T.WINDOW, _A.SEND_TEMPLATE_INSTEAD, "response out of time limit or subscription is canceled"),
     (45047, _T.WINDOW, _A.SEND_TEMPLATE_INSTEAD, "out of response count limit"),
+    (40007, _T.CONTENT, _A.DEAD_LETTER, "invalid media_id"),
     (40008, _T.CONTENT, _A.DEAD_LETTER, "invalid message type"),
     (
         40033,
@@ -93,8 +94,10 @@ _ROWS: tuple[tuple[int, ErrorClass, Action, str], ...] = (
         "invalid charset. please check your request, if include \\uxxxx will create fail!",
     ),
     (40035, _T.CONTENT, _A.DEAD_LETTER, "invalid args"),
+    (41005, _T.CONTENT, _A.DEAD_LETTER, "media data missing"),
     (44002, _T.CONTENT, _A.DEAD_LETTER, "empty post data"),
     (44004, _T.CONTENT, _A.DEAD_LETTER, "empty content"),
+    (45001, _T.CONTENT, _A.DEAD_LETTER, "media size out of limit"),
     (45002, _T.CONTENT, _A.DEAD_LETTER, "content size out of limit"),
     (47001, _T.CONTENT, _A.DEAD_LETTER, "data format error"),
     (47003, _T.CONTENT, _A.DEAD_LETTER, "argument invalid!"),

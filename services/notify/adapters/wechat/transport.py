@@ -68,17 +68,28 @@ class Transport:
         Raises `WechatRefused` (its subclass by class) or `WechatUnreachable`.
         """
         payload = None if body is None else _encode(body)
+        return _read(await self._in_turn(path, query or {}, payload, _MAX_ANSWER_BYTES))
+
+    async def fetch(self, *, path: str, query: Mapping[str, str], most_bytes: int) -> bytes:
+        """The bytes of a file. An answer that is JSON instead is an error: raises as `call`."""
+        content = await self._in_turn(path, query, None, most_bytes)
+        if content[:1] == b"{":
+            _read(content)
+            raise WechatUnreachable(reason="an object instead of a file", ambiguous=False)
+        return content
+
+    async def _in_turn(self, path: str, query: Mapping[str, str], payload: bytes | None, most_bytes: int) -> bytes:
         try:
             async with asyncio.timeout(self._limits.queue_timeout_s):
                 await self._slots.acquire()
         except TimeoutError:
             raise WechatUnreachable(reason="no free connection", ambiguous=False) from None
         try:
-            return _read(await self._exchange(path, query or {}, payload))
+            return await self._exchange(path, query, payload, most_bytes)
         finally:
             self._slots.release()
 
-    async def _exchange(self, path: str, query: Mapping[str, str], payload: bytes | None) -> bytes:
+    async def _exchange(self, path: str, query: Mapping[str, str], payload: bytes | None, most_bytes: int) -> bytes:
         if self._session is None:
             raise RuntimeError("use the client inside `async with`")
         # `from None`: the library's messages hold the whole url and with it the access token.
@@ -91,7 +102,7 @@ class Transport:
                 headers={"Content-Type": "application/json; charset=utf-8"},
                 allow_redirects=False,
             ) as response:
-                answer = await _read_capped(response)
+                answer = await _read_capped(response, most_bytes)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise WechatUnreachable(reason=type(error).__name__, ambiguous=False) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -101,12 +112,16 @@ class Transport:
         return answer
 
 
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+class AnswerTooLong(WechatUnreachable):
+    """More bytes than the caller takes."""
+
+
+async def _read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     answer = bytearray()
     async for chunk in response.content.iter_any():
         answer += chunk
-        if len(answer) > _MAX_ANSWER_BYTES:
-            raise WechatUnreachable(reason="answer too long", ambiguous=True)
+        if len(answer) > most_bytes:
+            raise AnswerTooLong(reason="answer too long", ambiguous=True)
     return bytes(answer)
 
 
