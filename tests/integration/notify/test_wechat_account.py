@@ -62,6 +62,8 @@ async def test_an_invitation_binds_one_person_once_and_every_other_way_is_refuse
         assert (await account.get(back, browser=mine))[0] == 403  # one use
         assert (await account.get(foreign, browser=other))[0] == 410  # the invitation is used up
         assert (await account.get(link, browser=mine))[0] == 410
+    audited = await account.house.rows("SELECT action, actor FROM notify.audit WHERE action LIKE 'wechat-%'")
+    assert [tuple(r) for r in audited] == [("wechat-invited", "M-1"), ("wechat-bound", "system:wechat")]
     status, me = await account.call("GET", "/persons/me", by="P-1")
     assert "wechat" in [c["kind"] for c in me["contacts"]]
 
@@ -129,6 +131,8 @@ async def test_a_manager_answers_inside_the_window_and_its_count_is_shown(accoun
     assert [m["content"]["content"] for m in await account.sandbox.seen("o-1", kind="custom")] == [
         "余4", "余3", "余2", "余1", "余0",
     ]  # fmt: skip
+    audited = await account.house.rows("SELECT * FROM notify.audit WHERE action = 'wechat-replied' AND actor = 'M-1'")
+    assert len(audited) == 5
     await account.sandbox.deed("o-1", "click", key="REPAIR")
     await account.pushed(2)
     seen = (await account.call("GET", "/persons/P-1/wechat", by="M-1"))[1]
