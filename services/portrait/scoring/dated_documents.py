@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Row, insert, select, update
@@ -20,20 +21,31 @@ SCOPES = ("nation", "province", "company")
 """The nearest, which stands last, wins."""
 
 
+@lru_cache(maxsize=1)
+def _shipped_schemes() -> SchemeDocument:
+    return scheme_document_from(shipped("score_scheme_demo"))
+
+
 async def schemes_on(work: UnitOfWork, *, day: date) -> SchemeDocument:
     """The confirmed schemes of the day, or the shipped demonstration where nobody has entered any."""
     row = await _in_force(work, "scheme", day)
-    return scheme_document_from(row.document if row else shipped("score_scheme_demo"))
+    return scheme_document_from(row.document) if row else _shipped_schemes()
+
+
+async def schemes_named(work: UnitOfWork, *, version: str) -> SchemeDocument | None:
+    """A version of the schemes, in force or not; what was entered never changes."""
+    if version == _shipped_schemes().version:
+        return _shipped_schemes()
+    d = t.score_document.c
+    query = select(d.document).where(d.kind == "scheme", d.version == version)
+    document = (await work.db.execute(query)).scalar_one_or_none()
+    return scheme_document_from(document) if document else None
 
 
 async def scheme_named(work: UnitOfWork, *, version: str) -> ScoreScheme | None:
     """The scheme that a stored score names, also when it is no longer in force."""
-    document: dict[str, Any] | None = shipped("score_scheme_demo")
-    if document is not None and document["version"] != version.split("/", maxsplit=1)[0]:
-        d = t.score_document.c
-        query = select(d.document).where(d.kind == "scheme", d.version == version.split("/", maxsplit=1)[0])
-        document = (await work.db.execute(query)).scalar_one_or_none()
-    return scheme_document_from(document).named(version) if document else None
+    document = await schemes_named(work, version=version.split("/", maxsplit=1)[0])
+    return document.named(version) if document else None
 
 
 async def prices_on(work: UnitOfWork, *, day: date) -> tuple[str | None, Mapping[str, Decimal]]:
@@ -64,7 +76,7 @@ async def enter_document(
     effective_from, effective_to = _checked(kind, said)
     known = t.score_document.c
     where = (known.kind == kind, known.version == version)
-    taken = version == shipped("score_scheme_demo")["version"]
+    taken = version == _shipped_schemes().version
     if taken or (await work.db.execute(select(known.version).where(*where))).first() is not None:
         raise Conflict(
             zh=f"版本 {version} 已存在，请使用新的版本号。",

@@ -6,6 +6,7 @@ lets go of the row with nothing written, and whoever was given up on cannot comm
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -18,15 +19,15 @@ from services.portrait.customers.calendar import local_day, month_start, shifted
 from services.portrait.reference_data import shipped
 from services.portrait.rules.time_of_use import TouPlan, plan_from
 from services.portrait.scoring.compute import ScoringPlan
-from services.portrait.scoring.dated_documents import schemes_on
+from services.portrait.scoring.dated_documents import schemes_named, schemes_on
 from services.portrait.scoring.engine import score_range
 from services.portrait.scoring.publish import publish
 from services.portrait.scoring.tell import tell_range
 
 PLAN, SCORE, PUBLISH, TELL = range(4)
 PHASES = ("plan", "score", "publish", "tell")
-CUSTOMER_MONTHS = 6_000
-"""Customers of a chunk times months: about 15 MB of facts in memory, a fraction of a second of work."""
+CUSTOMER_MONTHS = 12_000
+"""Customers of a chunk times months: about 30 MB with its arrays, a fraction of a second of work."""
 TOLD_AT_ONCE = 100
 MOST_MONTHS = 24
 
@@ -40,6 +41,7 @@ class ClaimedChunk:
     up_to_id: str | None
 
 
+@lru_cache(maxsize=1)
 def tariff_plan() -> TouPlan:
     return plan_from(shipped("tou_chongqing_2021_14"))
 
@@ -156,13 +158,16 @@ async def work_on(work: UnitOfWork, chunk: ClaimedChunk, *, holder: str) -> None
 
 
 async def scoring_plan(work: UnitOfWork, *, run: Row[Any]) -> ScoringPlan:
+    """The same for all chunks of a run, whatever is confirmed meanwhile."""
+    schemes = await schemes_named(work, version=run.scheme_version)
+    assert schemes is not None, run.scheme_version
     first, last = month_start(run.from_month), month_start(run.month)
     return ScoringPlan(
         run_id=run.run_id,
         months=tuple(shifted(first, months=n) for n in range(_months_between(first, last))),
         tariff=tariff_plan(),
         # One scheme for all months of a run, so that they compare.
-        schemes=await schemes_on(work, day=last),
+        schemes=schemes,
     )
 
 
