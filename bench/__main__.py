@@ -16,7 +16,12 @@ from bench.frame import Benchmark, Row, Size, run
 from bench.machine import describe
 from bench.stack import Stack
 
-REGISTERED: tuple[str, ...] = ("bench.store.benchmarks", "bench.channels.benchmarks", "bench.scoring.benchmarks")
+REGISTERED: tuple[str, ...] = (
+    "bench.store.benchmarks",
+    "bench.channels.benchmarks",
+    "bench.scoring.benchmarks",
+    "bench.portrait_get.benchmarks",
+)
 """Modules with a tuple `BENCHMARKS`."""
 
 RESULTS = Path(__file__).parent / "results"
