@@ -60,7 +60,7 @@ class ConsumesInBulk:
     topic: str
     events: tuple[type[Event], ...]
     handler: BulkHandler
-    max_records: int = 8_000
+    max_records: int = 20_000
     max_bytes: int = 4_000_000
     members: int = 2
 

@@ -131,6 +131,20 @@ async def test_a_repeated_batch_changes_nothing_and_counts_duplicates(worker: Co
     assert await digest(worker) == before
 
 
+async def test_a_batch_of_many_blocks_is_stored_in_parts_with_the_same_result(
+    worker: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = curves(3, 3)
+    whole = await stored(worker, readings)
+    expected = await digest(worker)
+    await worker.execute("DELETE FROM portrait.interval_block")
+    monkeypatch.setattr("services.portrait.metering.store._BLOCKS_AT_ONCE", 2)
+    in_parts = await stored(worker, readings)
+    assert await digest(worker) == expected
+    assert (in_parts.counts, list(in_parts.changed)) == (whole.counts, list(whole.changed))
+    assert (await stored(worker, readings)).counts == MergeCounts(duplicates=len(readings))
+
+
 async def test_two_batches_in_one_transaction_both_arrive(worker: Connection) -> None:
     async with worker.transaction():
         await store_blocks(worker, batch([("UP-0", DAY, 1, 5, 1)]))
