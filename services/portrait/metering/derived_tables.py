@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -17,6 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -40,8 +40,7 @@ def derived_tables(metadata: MetaData) -> DerivedTables:
             Column("seq", BigInteger, Identity(), primary_key=True),
             Column("noted_at", _Moment, nullable=False),
             Column("size", Integer, nullable=False),
-            Column("usage_point_ids", ARRAY(String(64)), nullable=False),
-            Column("days", ARRAY(Date), nullable=False, comment="one for each usage point id"),
+            Column("day_points", Text, nullable=False, comment="a line per day: day, tab, usage points by blanks"),
             comment="One row per stored batch; taken away once its days have been looked at",
         ),
         day_mark=_day_mark(metadata),
