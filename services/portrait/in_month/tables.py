@@ -22,6 +22,7 @@ def in_month_tables(metadata: MetaData) -> InMonthTables:
         metadata,
         Column("customer_id", String(64), primary_key=True),
         Column("since", _Moment, nullable=False),
+        Column("changed_at", _Moment, nullable=False),
         comment="Customers whose current month has changed; for the worker only",
     )
     threshold = Table(

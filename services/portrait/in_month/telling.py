@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,26 +17,35 @@ from services.portrait.in_month.assessing import Assessed, assess_customer, curr
 from services.portrait.rules.in_month import Kind, Line
 
 CHUNK = 50
+SETTLED, LONGEST_WAIT = timedelta(minutes=5), timedelta(minutes=30)
+"""A customer is looked at when its data have rested so long, at the latest after the other: the readings of one
+slot, or of a backlog, arrive over minutes, and half of them would warn of what is not so."""
 _WORSE = {"near": 1, "exceeded": 2, "recoverable": 1, "lost": 2, "off-track": 1, "due": 1}
 
 
 async def mark_due(work: UnitOfWork, *, customer_ids: Sequence[str]) -> None:
-    rows = [{"customer_id": c, "since": work.now} for c in sorted(set(customer_ids))]
+    rows = [{"customer_id": c, "since": work.now, "changed_at": work.now} for c in sorted(set(customer_ids))]
     if rows:
-        await work.db.execute(upsert(t.warning_due).values(rows).on_conflict_do_nothing())
+        statement = upsert(t.warning_due).values(rows)
+        await work.db.execute(
+            statement.on_conflict_do_update(
+                index_elements=["customer_id"], set_={"changed_at": statement.excluded.changed_at}
+            )
+        )
 
 
 async def mark_all_due(work: UnitOfWork) -> None:
     """Time alone changes warnings too: deadlines come nearer, months end, terms begin."""
-    every = select(t.customer.c.customer_id, literal(work.now))
-    statement = upsert(t.warning_due).from_select(["customer_id", "since"], every)
+    every = select(t.customer.c.customer_id, literal(work.now), literal(work.now))
+    statement = upsert(t.warning_due).from_select(["customer_id", "since", "changed_at"], every)
     await work.db.execute(statement.on_conflict_do_nothing())
 
 
 async def tell_next(work: UnitOfWork) -> int:
-    """Look at the next customers whose month changed; how many there were."""
+    """Look at the next customers whose month changed and rests; how many there were."""
     d = t.warning_due.c
-    oldest = select(d.customer_id).order_by(d.since, d.customer_id).limit(CHUNK)
+    ripe = (d.changed_at <= work.now - SETTLED) | (d.since <= work.now - LONGEST_WAIT)
+    oldest = select(d.customer_id).where(ripe).order_by(d.since, d.customer_id).limit(CHUNK)
     taken = await work.db.execute(
         delete(t.warning_due).where(d.customer_id.in_(oldest)).returning(d.customer_id)
     )  # fmt: skip

@@ -40,13 +40,22 @@ def so_far(portrait: Portrait, *, kvarh_share: float) -> list[Record]:
 
 async def look(portrait: Portrait) -> None:
     await run_job(portrait, "review-days")
+    await rested(portrait)
     await run_job(portrait, "month-warnings")
+
+
+async def rested(portrait: Portrait) -> None:
+    """As if what was noted until now had rested for five minutes."""
+    await portrait.rows("UPDATE portrait.warning_due SET changed_at = changed_at - interval '5 minutes'")
 
 
 async def test_warnings_begin_worsen_and_clear_with_the_data_and_are_told_once_each(portrait: Portrait) -> None:
     await portrait.hear(contract())
     readings = so_far(portrait, kvarh_share=0.6)
     await portrait.read_in_bulk(*readings)
+    await run_job(portrait, "review-days")
+    await run_job(portrait, "month-warnings")
+    assert not await portrait.said("usage-warning-raised")  # the data have not rested yet
     for _ in range(2):  # nothing is told twice
         await look(portrait)
         await run_job(portrait, "look-at-all-months")
@@ -135,6 +144,6 @@ async def test_a_warning_of_a_month_that_ended_is_cleared(portrait: Portrait) ->
         " began_at) VALUES ('w-1', 'C-1', 'A-1', 'demand', '2024-01', 'near', '{}', 1, now())"
     )
     await run_job(portrait, "look-at-all-months")
-    await run_job(portrait, "month-warnings")
+    await look(portrait)
     (cleared,) = await portrait.said("usage-warning-cleared")
     assert (cleared["warning_id"], cleared["because"], cleared["month"]) == ("w-1", "month-ended", "2024-01")
