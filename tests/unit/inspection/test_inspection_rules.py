@@ -5,7 +5,6 @@ import gzip
 import io
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -20,6 +19,7 @@ from services.inspection.rules.hazard_state import WrongStep, next_status
 from services.inspection.rules.inspection_cycle import Due, OpenHazard, add_months, cycle_months, due_date
 from services.inspection.rules.parameters import parameter
 from services.kernel.errors import InvalidInput
+from tests.conftest import PROJECT
 
 DAY = date(2026, 5, 20)
 START = datetime(2026, 5, 20, tzinfo=UTC)
@@ -190,10 +190,7 @@ def test_a_changed_value_or_a_long_silence_ends_the_run() -> None:
 
 
 def test_the_measured_transformer_has_fourteen_day_long_frozen_runs_and_nothing_else_is_caught() -> None:
-    file = Path(__file__).parents[4] / "shared" / "data" / "ETTm1.csv.gz"
-    if not file.is_file():
-        pytest.skip("the measured transformer series is not here")
-    with gzip.open(file, "rt") as source:
+    with gzip.open(PROJECT / "data" / "ETTm1.csv.gz", "rt") as source:
         readings = [
             (datetime.fromisoformat(row["date"]).replace(tzinfo=UTC), float(row["OT"]))
             for row in csv.DictReader(source)
