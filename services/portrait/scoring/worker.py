@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from services.kernel import metrics
 from services.kernel.errors import is_transient
 from services.kernel.runtime import Runtime
 from services.kernel.work import EVERYTHING, Actor, Cause, Database
@@ -38,6 +39,7 @@ class ScoringWorker:
             try:
                 busy = await self.turn()
             except Exception as error:
+                metrics.JOB_FAILURES.labels("portrait", "scoring").inc()
                 log.log(
                     logging.WARNING if is_transient(error) else logging.ERROR, "scoring chunk failed", exc_info=error
                 )
