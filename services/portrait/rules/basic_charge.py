@@ -82,10 +82,6 @@ def charged_demand_kw(
     return (contracted if rules.excess_mode == "A" else free) + 2 * (maximum_kw - free)
 
 
-def kwh_per_kva(*, energy_kwh: Decimal, contract_kva: Decimal) -> Decimal:
-    return energy_kwh / contract_kva
-
-
 def demand_price_factor(*, energy_kwh: Decimal, contract_kva: Decimal, rules: BasicChargeRules) -> Decimal:
     border = rules.utilisation_border_kwh_per_kva
     reached = border is not None and energy_kwh >= border * contract_kva
