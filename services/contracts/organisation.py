@@ -1,8 +1,8 @@
 """What personnel says: units, posts, who holds them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.contracts.envelope import Event, Id, Instant, Label, Part, Version
 
@@ -55,4 +55,28 @@ class PostChanged(Event):
     holdings: Annotated[tuple[Holding, ...], Field(max_length=50)] = ()
 
 
-EVENTS: tuple[type[Event], ...] = (UnitChanged, PostChanged)
+class LeaveChanged(Event):
+    """Somebody is away in `[starts_at, ends_at)`; without a named deputy the deputies of their posts act."""
+
+    TYPE = "keyline.organisation.leave-changed.v1"
+    TITLE_ZH = "休假已变更"
+    TOPIC = "organisation"
+    KEY = "leave_id"
+    KEY_PREFIX = "leave:"
+    DELIVERY = "state"
+
+    leave_id: Id
+    version: Version
+    person_id: Id
+    starts_at: Instant
+    ends_at: Instant
+    deputy_id: Id | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.ends_at <= self.starts_at:
+            raise ValueError("ends_at: not after starts_at")
+        return self
+
+
+EVENTS: tuple[type[Event], ...] = (UnitChanged, PostChanged, LeaveChanged)

@@ -22,6 +22,7 @@ class ProfileAccount(Part):
     voltage_kv: Annotated[Decimal, Field(gt=0, le=1000)]
     importance_grade: ImportanceGrade
     dual_supply: bool
+    industry_class: Annotated[str, Field(pattern=r"^([A-T]\d{0,4})?$", description="GB/T 4754")] = ""
 
 
 class ProfileSite(Part):

@@ -92,6 +92,8 @@ class Service:
     """Table name -> column that names the owner (customer): row-level security is forced on these."""
     api_hidden: frozenset[str] = frozenset()
     """Tables that the API's login may not touch at all."""
+    api_withdraws_grants: bool = False
+    """Whether a request may end somebody's access at once; giving any stays with the worker."""
     routers: tuple[APIRouter, ...] = ()
     jobs: tuple[Job, ...] = ()
     migrations: str = ""

@@ -46,7 +46,10 @@ def _rights(service: Service, table: Table, *, append_only: bool) -> list[str]:
     verbs = "SELECT, INSERT" if append_only else "SELECT, INSERT, UPDATE, DELETE"
     rights = [f'GRANT {verbs} ON "{s}"."{name}" TO {s}_worker']
     if name not in _API_NEVER and name not in service.api_hidden:
-        rights.append(f'GRANT {_API_LESS.get(name, verbs)} ON "{s}"."{name}" TO {s}_api')
+        verbs = _API_LESS.get(name, verbs)
+        if name == "access_grant" and service.api_withdraws_grants:
+            verbs = f"{verbs}, DELETE"
+        rights.append(f'GRANT {verbs} ON "{s}"."{name}" TO {s}_api')
     return rights
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import MetaData
@@ -36,19 +36,27 @@ class Cause:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Actor:
-    person_id: str
-    role: str | None = None
-    acting_for: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scope:
     """Whose rows are visible: everything, single owners (customers), areas of the organisation with all below."""
 
     everything: bool = False
     owners: frozenset[str] = frozenset()
     areas: frozenset[str] = frozenset()
+
+    def covers(self, owner_id: str, *, areas: frozenset[str]) -> bool:
+        """Whether the owner, who lies in `areas`, is in this scope."""
+        return self.everything or owner_id in self.owners or bool(self.areas & areas)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """`own` is the scope the person has of their own; `acting` those they have for somebody else, by that person."""
+
+    person_id: str
+    role: str | None = None
+    acting_for: str | None = None
+    own: Scope = Scope()
+    acting: tuple[tuple[str, Scope], ...] = ()
 
 
 EVERYTHING = Scope(everything=True)
@@ -106,7 +114,7 @@ class UnitOfWork:
         await self.db.execute(
             insert(self.tables.audit).values(
                 actor=self.actor.person_id,
-                acting_for=self.actor.acting_for,
+                acting_for=await self.acting_for(owner_id),
                 role=self.actor.role,
                 rows=rows,
                 action=action,
@@ -119,6 +127,18 @@ class UnitOfWork:
                 reason=reason,
             )
         )
+
+    async def acting_for(self, owner_id: str | None) -> str | None:
+        """In whose place the actor touches this owner's rows: nobody's where their own scope covers it."""
+        if owner_id is None or not self.actor.acting:
+            return self.actor.acting_for
+        table = self.tables.owner_area
+        query = select(table.c.area_id).where(table.c.owner_id == owner_id)
+        areas = frozenset((await self.db.execute(query)).scalars())
+        if self.actor.own.covers(owner_id, areas=areas):
+            return None
+        held = (person for person, scope in self.actor.acting if scope.covers(owner_id, areas=areas))
+        return next(held, self.actor.acting_for)
 
     async def _flush(self) -> None:
         if self._emitted:

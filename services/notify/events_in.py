@@ -19,7 +19,7 @@ from services.contracts.marketing import (
     PaymentRecorded,
     PersonChanged,
 )
-from services.contracts.organisation import PostChanged, UnitChanged
+from services.contracts.organisation import LeaveChanged, PostChanged, UnitChanged
 from services.contracts.outage import (
     FaultOutageDetected,
     OutageSupplyRestored,
@@ -40,7 +40,7 @@ from services.contracts.portrait import (
 from services.kernel.work import UnitOfWork
 from services.notify import billing, reports, tickets
 from services.notify.delivery import notices
-from services.notify.directory import customers, persons, posts
+from services.notify.directory import absence, customers, persons, posts
 
 HOLD_FOR_PARTS = timedelta(seconds=1)
 
@@ -59,6 +59,14 @@ async def on_post_changed(event: PostChanged, *, work: UnitOfWork) -> None:
 
 async def on_post_removed(key: str, *, work: UnitOfWork) -> None:
     await posts.remove_post(work, post_id=key)
+
+
+async def on_leave_changed(event: LeaveChanged, *, work: UnitOfWork) -> None:
+    await absence.store_leave(work, event=event)
+
+
+async def on_leave_removed(key: str, *, work: UnitOfWork) -> None:
+    await absence.remove_leave(work, leave_id=key)
 
 
 async def on_person_changed(event: PersonChanged, *, work: UnitOfWork) -> None:

@@ -25,7 +25,7 @@ from services.contracts.notify import (
     TicketClosed,
     TicketOpened,
 )
-from services.contracts.organisation import PostChanged, UnitChanged
+from services.contracts.organisation import LeaveChanged, PostChanged, UnitChanged
 from services.contracts.outage import (
     FaultOutageDetected,
     OutageSupplyRestored,
@@ -46,12 +46,17 @@ from services.contracts.portrait import (
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Job, Service
-from services.notify import api, callbacks, events_in, messages_api, public_api, tables
+from services.notify import api, callbacks, events_in, jobs, messages_api, public_api, tables
+from services.notify.announcements.api import router as announcements_router
 from services.notify.delivery.assembly import sending
 from services.notify.delivery.auditor import audit
+from services.notify.directory import publishing
+from services.notify.directory.api import router as directory_router
+from services.notify.policy.api import router as policy_router
+from services.notify.templates.api import router as templates_router
 from services.notify.wechat import api as wechat_api
 
-RELAYED = (PersonChanged, UnitChanged, PostChanged)
+RELAYED = (PersonChanged, UnitChanged, PostChanged, LeaveChanged)
 
 SERVICE = Service(
     name="notify",
@@ -60,6 +65,7 @@ SERVICE = Service(
     consumes=(
         Consumes(event=UnitChanged, handler=events_in.on_unit_changed, deletion=events_in.on_unit_removed),
         Consumes(event=PostChanged, handler=events_in.on_post_changed, deletion=events_in.on_post_removed),
+        Consumes(event=LeaveChanged, handler=events_in.on_leave_changed, deletion=events_in.on_leave_removed),
         Consumes(event=PersonChanged, handler=events_in.on_person_changed, deletion=events_in.on_person_removed),
         Consumes(
             event=CustomerProfileChanged,
@@ -114,14 +120,28 @@ SERVICE = Service(
     ),
     metadata=tables.metadata,
     owned=tables.OWNED,
+    api_withdraws_grants=True,
     routers=(
         api.router,
         public_api.router,
         messages_api.router,
+        directory_router,
+        policy_router,
+        templates_router,
+        announcements_router,
         callbacks.router,
         wechat_api.router,
         door_router(service="notify", events=RELAYED),
     ),
-    jobs=(Job(name="notify-auditor", every=timedelta(minutes=1), run=audit),),
+    jobs=(
+        Job(name="notify-auditor", every=timedelta(minutes=1), run=audit),
+        Job(name="publish-directory", every=publishing.EVERY, run=publishing.publish_directory),
+        Job(name="send-announcements", every=jobs.EVERY_FEW_SECONDS, run=jobs.send_announcements),
+        Job(name="watch-ownership", every=jobs.EVERY_MINUTE, run=jobs.watch_ownership),
+        Job(name="tell-successors", every=jobs.EVERY_MINUTE, run=jobs.tell_successors),
+        Job(name="check-reachability", every=jobs.HOURLY, run=jobs.check_reachability),
+        Job(name="forget-old-plannings", every=jobs.DAILY, run=jobs.forget_old_plannings),
+        Job(name="ask-for-confirmation", every=jobs.HOURLY, run=jobs.ask_for_confirmation),
+    ),
     start=sending,
 )

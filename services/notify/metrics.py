@@ -40,3 +40,10 @@ AUDITOR = Gauge("keyline_notify_auditor_findings", "Messages that stand still, b
 AUDITOR_LAST = Gauge("keyline_notify_auditor_last_run_timestamp", "Business time of the auditor's last run.")
 OLDEST_PENDING = Gauge("keyline_notify_oldest_pending_seconds", "Age of the oldest due message that has not gone.")
 NOTICES = Gauge("keyline_notify_planned_notices", "Customers of planned outages to come, by standing.", ["standing"])
+WITHOUT_OWNER = Gauge(
+    "keyline_notify_customers_without_owner", "Key accounts for which no account manager or deputy answers now."
+)
+HARD_TO_REACH = Gauge(
+    "keyline_notify_customers_hard_to_reach", "Key accounts with fewer working channels than the policy asks for."
+)
+CALENDAR_ENDS = Gauge("keyline_notify_calendar_days_left", "Days until the known working-day calendar ends.")

@@ -15,6 +15,7 @@ from services.notify.delivery.stream import SHOWN
 from services.notify.directory.vault import masked, vault
 from services.notify.messages_schemas import PersonToCall
 from services.notify.tables import contact, customer, delivery, delivery_account, engagement, person
+from services.notify.templates.store import texts_in_force
 from services.notify.templates.texts import title_and_body
 
 
@@ -26,6 +27,7 @@ async def inbox(work: UnitOfWork, *, limit: int) -> schemas.Inbox:
     )
     rows = (await work.db.execute(query.order_by(d.created_at.desc(), d.delivery_id).limit(limit))).mappings().all()
     accounts = await _accounts(work, [r["delivery_id"] for r in rows])
+    await texts_in_force(work)
     return schemas.Inbox(items=[schemas.InboxItem(**_item(r, accounts)) for r in rows])
 
 
@@ -87,6 +89,7 @@ async def deliveries(
         query = query.where(d.customer_id == customer_id)
     rows = (await work.db.execute(query.order_by(d.created_at.desc(), d.delivery_id).limit(limit))).mappings().all()
     accounts = await _accounts(work, [r["delivery_id"] for r in rows])
+    await texts_in_force(work)
     names = ("person_id", "customer_id", "reason", "attempts", "event_at", "accepted_at", "ended_at")
     return schemas.Deliveries(
         items=[schemas.DeliveryItem(**_item(r, accounts), **{n: r[n] for n in names}) for r in rows]

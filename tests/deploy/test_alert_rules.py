@@ -102,6 +102,11 @@ CASES = {
         silent_at=(1200, 3600), firing_at=(1800, 2400),
     ),
     "KeylinePlannedOutageUntold": gauge("keyline_outage_planned_untold", border=0, wait_s=900, quiet=0),
+    "KeylineCustomersWithoutOwner": gauge("keyline_notify_customers_without_owner", border=0, wait_s=300, quiet=0),
+    "KeylineCalendarEnds": Case(
+        series={"keyline_notify_calendar_days_left": held((20, 900), (19, 600), (380, 600))},
+        silent_at=(885, 1185, 1500), firing_at=(1200, 1485),
+    ),
 }  # fmt: skip
 
 

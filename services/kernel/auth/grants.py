@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import Row, delete, insert, or_, select
 from sqlalchemy.sql import ColumnElement, true
 
 from services.kernel.work import Actor, Scope, UnitOfWork
@@ -35,6 +35,11 @@ async def replace_grants(work: UnitOfWork, *, origin: str, grants: Sequence[Gran
         await work.db.execute(insert(table), rows)
 
 
+async def withdraw_grants(work: UnitOfWork, *where: ColumnElement[bool]) -> None:
+    """End access in the same transaction as its reason; whoever owns the origin says later what remains of it."""
+    await work.db.execute(delete(work.tables.access_grant).where(*where))
+
+
 async def set_owner_areas(work: UnitOfWork, *, owner_id: str, area_ids: Sequence[str]) -> None:
     """Say in which organisation units (with all above them) a customer lies."""
     table = work.tables.owner_area
@@ -59,12 +64,21 @@ async def access_of(work: UnitOfWork, *, person_id: str, roles: frozenset[str]) 
     if not rows:
         return None
     first = min(rows, key=lambda r: (r.acting_for is not None, r.role))
-    scope = Scope(
+    represented = sorted({r.acting_for for r in rows if r.acting_for is not None})
+    actor = Actor(
+        person_id=person_id, role=first.role, acting_for=first.acting_for,
+        own=_scope([r for r in rows if r.acting_for is None]),
+        acting=tuple((p, _scope([r for r in rows if r.acting_for == p])) for p in represented),
+    )  # fmt: skip
+    return actor, _scope(rows)
+
+
+def _scope(rows: Sequence[Row[Any]]) -> Scope:
+    return Scope(
         everything=any(r.scope_kind == "everything" for r in rows),
         owners=frozenset(r.scope_id for r in rows if r.scope_kind == "owner"),
         areas=frozenset(r.scope_id for r in rows if r.scope_kind == "area"),
     )
-    return Actor(person_id=person_id, role=first.role, acting_for=first.acting_for), scope
 
 
 _application_check = True

@@ -25,6 +25,7 @@ from services.notify.rules.limits import limits_of
 from services.notify.rules.retries import CONFIRMATION_WAIT, URGENT, AwaitReceipt
 from services.notify.rules.shares import guaranteed
 from services.notify.tables import delivery
+from services.notify.templates.store import texts_in_force
 
 LEASE = timedelta(seconds=30)
 NOT_CONFIGURED = "not-configured"
@@ -211,6 +212,7 @@ async def _lease(work: UnitOfWork, provider: Channel, channel: str, rows: Sequen
             mark = update(delivery).where(d.delivery_id == row["delivery_id"])
             await work.db.execute(mark.values(doubtful_since=row["doubtful_since"]))
     places = await places_by_delivery(work, [r["delivery_id"] for r in reachable])
+    await texts_in_force(work)
     key = link_key()
     return [
         Claimed(

@@ -45,7 +45,7 @@ async def tell(work: UnitOfWork, *, happening: Happening) -> int:
     rule = in_force.rule_for(happening.event_class)
     await withdraw(work, rule=rule, subject_id=happening.subject_id)
     snapshot = await snapshot_of(
-        work, rule=rule, event_class=happening.event_class, customers=happening.customers,
+        work, in_force=in_force, event_class=happening.event_class, customers=happening.customers,
         subject_id=happening.subject_id, listed=happening.people,
     )  # fmt: skip
     recipients = plan(

@@ -18,6 +18,7 @@ from services.notify.adapters.wechat.events import JobOutcome, job_outcome
 from services.notify.delivery import circuits
 from services.notify.delivery.rows import Row, change, locked, note_attempt, places_by_delivery, rows_of
 from services.notify.delivery.steps import acknowledged_elsewhere, deliver, fail, may_push_again
+from services.notify.directory import confirmation
 from services.notify.directory.vault import vault
 from services.notify.events_out import message_accepted, message_acknowledged, message_opened
 from services.notify.rules.retries import (
@@ -255,6 +256,8 @@ async def acknowledged(work: UnitOfWork, *, row: Row) -> None:
     message_acknowledged(work, row=row, places=places.get(row["delivery_id"], ()))
     metrics.DELIVERIES.labels(row["event_class"], row["channel"], "acknowledged").inc()
     await acknowledged_elsewhere(work, row, but=row["delivery_id"])
+    if row["event_class"] == confirmation.EVENT_CLASS:
+        await confirmation.confirm(work, person_id=row["person_id"])
 
 
 async def _first_time(work: UnitOfWork, row: Row, column: str) -> bool:

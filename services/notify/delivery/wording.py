@@ -14,16 +14,18 @@ from services.notify.delivery.rows import CONTACT_OF_CHANNEL, Row
 from services.notify.directory.vault import vault
 from services.notify.policy.planning import Place
 from services.notify.tables import contact, person
-from services.notify.templates.texts import shipped_texts, templates, wechat_fields
+from services.notify.templates.texts import current_texts, templates, wechat_fields
+
+TRIAL = "template-trial"
 
 
 def template_of(event_class: str) -> str:
-    return templates()[event_class].template_id
+    return current_texts().wording(event_class, channel="wechat", language="zh").template_id
 
 
 def classes_of(template_ids: frozenset[str]) -> list[str]:
     """The event classes that would use one of these templates."""
-    return sorted(name for name, template in templates().items() if template.template_id in template_ids)
+    return sorted(name for name in templates() if template_of(name) in template_ids)
 
 
 async def addresses(work: UnitOfWork, *, channel: str, people: Sequence[str]) -> dict[str, str]:
@@ -52,17 +54,19 @@ def outgoing(
 ) -> Outgoing:
     accounts = [p.account_id for p in places.get(row["delivery_id"], ())]
     facts, language, event_class = row["facts"], row["language"], row["event_class"]
-    words = shipped_texts().render(
+    words = current_texts().render(
         event_class, channel=row["channel"], language=language, facts=facts, account_ids=accounts
     )
-    fields = words.fields
+    fields, template_id = words.fields, template_of(event_class)
     if row["channel"] == "sms":
         fields = wechat_fields(event_class, language=language, facts=facts, account_ids=accounts)
+    if event_class == TRIAL:  # a wording before it is in force brings its own filled fields
+        fields, template_id = facts["fields"], facts["template_id"]
     link = link_to(row["delivery_id"], key=link_key, now=row["created_at"])
     return Outgoing(
         delivery_id=row["delivery_id"], message_id=client_msg_id(delivery_id=row["delivery_id"]), address=address,
-        template_id=template_of(event_class), fields=fields, title=words.title, body=words.body,
-        event_class=event_class,        created_at=row["created_at"], sent_at=work.now, link=link, language=language,
+        template_id=template_id, fields=fields, title=words.title, body=words.body, event_class=event_class,
+        created_at=row["created_at"], sent_at=work.now, link=link, language=language,
         unsubscribe=f"{link}/unsubscribe" if link is not None and not row["mandatory"] else None,
         subject_id=row["subject_id"], account_ids=tuple(accounts), facts=facts,
     )  # fmt: skip

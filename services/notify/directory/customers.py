@@ -13,6 +13,7 @@ async def store_customer(work: UnitOfWork, *, profile: CustomerProfileChanged) -
     known = {
         "name": profile.name, "key_account": profile.key_account, "importance_grade": profile.importance_grade,
         "classes": list(profile.classes),
+        "industry_classes": sorted({a.industry_class for a in profile.accounts if a.industry_class}),
     }  # fmt: skip
     statement = upsert(customer).values(customer_id=profile.customer_id, **known)
     await work.db.execute(statement.on_conflict_do_update(index_elements=[customer.c.customer_id], set_=known))

@@ -8,7 +8,7 @@ from services.contracts.notify import EngagementsChanged
 from services.kernel.auth.directory import grants_of
 from services.kernel.auth.grants import replace_grants
 from services.kernel.errors import NotFound
-from services.kernel.work import EVERYTHING, UnitOfWork, set_scope
+from services.kernel.work import UnitOfWork
 from services.notify.directory import contacts
 from services.notify.directory.expansion import Engaged, digest, grants_of_engagements
 from services.notify.directory.vault import PersonKey, vault
@@ -56,16 +56,7 @@ async def change_engagements(work: UnitOfWork, *, event: PersonChanged) -> None:
 
 
 async def publish_engagements(work: UnitOfWork, *, person_id: str, at_least: int = 1) -> None:
-    """The person's grants anew, here at once and, if they changed, everywhere.
-
-    Drawn from all of the person's engagements, also those that the caller may not see; nothing of them is shown.
-    """
-    await set_scope(work.db, EVERYTHING)
-    await _publish(work, person_id=person_id, at_least=at_least)
-    await set_scope(work.db, work.scope)
-
-
-async def _publish(work: UnitOfWork, *, person_id: str, at_least: int) -> None:
+    """The person's grants anew, here and, if they changed, everywhere; drawn from all engagements, so by the worker."""
     own = (await work.db.execute(select(person).where(person.c.person_id == person_id).with_for_update())).one()
     held = [
         Engaged(

@@ -53,7 +53,7 @@ async def lock_directory(work: UnitOfWork) -> None:
 
 async def publish_posts(work: UnitOfWork) -> None:
     """Expand all posts; store and publish those whose grants changed."""
-    organisation, posts = await drawn_posts(work)
+    organisation, posts = await drawn_posts(work, lock=True)
     for row, drawn in posts:
         grants = grants_of_post(drawn, organisation=organisation)
         if len(grants) > MOST_GRANTS:
@@ -78,7 +78,7 @@ async def _publish(work: UnitOfWork, post_id: str, version: int, grants: tuple[A
     work.emit(PostAssigned(post_id=post_id, version=version, grants=grants))
 
 
-async def drawn_posts(work: UnitOfWork) -> tuple[Organisation, list[tuple[Any, Post]]]:
+async def drawn_posts(work: UnitOfWork, *, lock: bool = False) -> tuple[Organisation, list[tuple[Any, Post]]]:
     """The tree, and every post as stored and as the rules see it."""
     units = await work.db.execute(select(unit.c.unit_id, unit.c.parent_id))
     holdings: dict[str, list[Holding]] = {}
@@ -92,7 +92,8 @@ async def drawn_posts(work: UnitOfWork) -> tuple[Organisation, list[tuple[Any, P
     for s in await work.db.execute(select(handover).order_by(handover.c.effective_at)):
         step = Handover(from_person_id=s.from_person_id, to_person_id=s.to_person_id, effective_at=s.effective_at)
         steps.setdefault(s.post_id, []).append(step)
-    rows = (await work.db.execute(select(post).order_by(post.c.post_id).with_for_update())).all()
+    query = select(post).order_by(post.c.post_id)
+    rows = (await work.db.execute(query.with_for_update() if lock else query)).all()
     posts = [
         Post(
             post_id=p.post_id, unit_id=p.unit_id, role=p.role, customer_ids=tuple(p.customer_ids),

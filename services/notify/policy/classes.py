@@ -30,7 +30,7 @@ CLASSES_OF: dict[type[Event], tuple[str, ...]] = {
 }
 OWN_CLASSES = (
     "announcement", "announcement-reminder", "contact-confirmation", "reachability-gap", "customer-without-owner",
-    "work-handed-over", "digest",
+    "work-handed-over", "template-trial", "digest",
 )  # fmt: skip
 """What notify itself has to tell."""
 

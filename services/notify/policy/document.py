@@ -72,6 +72,10 @@ class Policy(_Part):
     fewest_working_channels: Annotated[int, Field(ge=1, le=10)]
     classes: Annotated[dict[str, Rule], Field(min_length=1, max_length=200)]
 
+    def staff_roles(self) -> frozenset[str]:
+        """All that any class tells."""
+        return frozenset(role for rule in self.classes.values() for role in rule.staff_roles)
+
     @model_validator(mode="after")
     def _endings_have_beginnings(self) -> Self:
         for name, rule in self.classes.items():

@@ -5,16 +5,20 @@ Identifiers only; names and addresses are not in it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
 from services.notify.policy.planning import Charged, Directory, Engaged, Place
 from services.notify.policy.snapshot import Snapshot
 from services.notify.tables import planning
+
+KEPT_FOR = timedelta(days=400)
+"""Proposal of the house: a little more than a year."""
 
 
 async def remember(
@@ -35,6 +39,12 @@ async def remember(
     ]
     if rows:
         await work.db.execute(upsert(planning).on_conflict_do_nothing(), rows)
+
+
+async def forget(work: UnitOfWork) -> int:
+    """Plannings older than the proof of notice is kept; who was told what stays with the messages."""
+    gone = delete(planning).where(planning.c.planned_at < work.now - KEPT_FOR).returning(planning.c.planning_id)
+    return len((await work.db.execute(gone)).all())
 
 
 def people_by_customer(snapshot: Snapshot) -> dict[str, dict[str, Any]]:

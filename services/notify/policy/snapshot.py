@@ -10,9 +10,11 @@ from services.notify.channel_settings import channel_settings
 from services.notify.delivery.checks import wanted
 from services.notify.directory.contacts import reach_of
 from services.notify.directory.working_time import is_working_time
-from services.notify.policy.document import CHANNELS, Rule
+from services.notify.policy.document import CHANNELS
 from services.notify.policy.planning import Charged, Directory, Engaged, Place
-from services.notify.tables import delivery, delivery_account, duty, engagement, preference
+from services.notify.policy.store import InForce
+from services.notify.tables import delivery, delivery_account, engagement, preference
+from services.notify.tables import duty as duty_roster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,23 +24,23 @@ class Snapshot:
 
 
 async def snapshot_of(
-    work: UnitOfWork, *, rule: Rule, event_class: str, customers: Collection[str], subject_id: str,
+    work: UnitOfWork, *, in_force: InForce, event_class: str, customers: Collection[str], subject_id: str,
     listed: Mapping[str, str],
 ) -> Snapshot:  # fmt: skip
-    """`customers` may be empty where the happening ends another one: then those of whom people were told."""
+    """`customers` may be empty where the happening ends another one: then those of whom people were told.
+
+    Holds everybody around these customers, also whom this policy does not mean: another one can be tried on it.
+    """
+    rule = in_force.rule_for(event_class)
     told = await _places_told(work, rule.told_of, subject_id) if rule.told_of else {}
     touched = frozenset(customers) or frozenset(p.customer_id for places in told.values() for p in places)
-    engaged = await _engaged(work, touched) if rule.customer_roles or rule.told_of else ()
-    charged = await _charged(work, touched, rule) if rule.staff_roles else ()
-    meant = (
-        {e.person_id for e in engaged if e.in_force(work.now)}
-        | {c.person_id for c in charged}
-        | set(told)
-        | set(listed)
-    )
+    engaged = () if rule.listed else await _engaged(work, touched)
+    charged = () if rule.listed else await _charged(work, touched, in_force.policy.staff_roles(), duty=rule.duty)
+    of_customers = {e.person_id for e in engaged if e.in_force(work.now)}
+    everybody = of_customers | {c.person_id for c in charged} | {*told, *listed}
     offered = channel_settings().channels()
-    reach = {person: channels & offered for person, channels in (await reach_of(work, meant)).items()}
-    off = {} if rule.mandatory else await _switched_off(work, meant, event_class)
+    reach = {person: channels & offered for person, channels in (await reach_of(work, everybody)).items()}
+    off = await _switched_off(work, everybody, event_class)
     directory = Directory(engaged=engaged, charged=charged, listed=listed, reach=reach, off=off, told=told)
     return Snapshot(customers=touched | frozenset(listed.values()), directory=directory)
 
@@ -69,10 +71,12 @@ async def _engaged(work: UnitOfWork, customers: Iterable[str]) -> tuple[Engaged,
     )  # fmt: skip
 
 
-async def _charged(work: UnitOfWork, customers: Iterable[str], rule: Rule) -> tuple[Charged, ...]:
+async def _charged(
+    work: UnitOfWork, customers: Iterable[str], roles: frozenset[str], *, duty: bool
+) -> tuple[Charged, ...]:
     g, area, known = work.tables.access_grant.c, work.tables.owner_area.c, sorted(customers)
     held = (
-        g.role.in_(sorted(rule.staff_roles)), g.valid_from <= work.now, or_(g.valid_to.is_(None), g.valid_to > work.now)
+        g.role.in_(sorted(roles)), g.valid_from <= work.now, or_(g.valid_to.is_(None), g.valid_to > work.now)
     )  # fmt: skip
     by_name = select(g.person_id, g.scope_id, g.role, g.acting_for).where(
         *held, g.scope_kind == "owner", g.scope_id.in_(known)
@@ -88,17 +92,15 @@ async def _charged(work: UnitOfWork, customers: Iterable[str], rule: Rule) -> tu
         for named, query in ((True, by_name), (False, by_area))
         for person, customer_id, role, acting_for in await work.db.execute(query)
     ]
-    return (*found, *await _on_duty(work, known, rule))
+    return (*found, *(await _on_duty(work, known) if duty and not is_working_time(work.now) else ()))
 
 
-async def _on_duty(work: UnitOfWork, customers: list[str], rule: Rule) -> list[Charged]:
-    if not rule.duty or is_working_time(work.now):
-        return []
+async def _on_duty(work: UnitOfWork, customers: list[str]) -> list[Charged]:
     area = work.tables.owner_area.c
     query = (
-        select(duty.c.person_id, area.owner_id, duty.c.role)
-        .join_from(duty, work.tables.owner_area, area.area_id == duty.c.unit_id)
-        .where(area.owner_id.in_(customers), duty.c.starts_at <= work.now, duty.c.ends_at > work.now)
+        select(duty_roster.c.person_id, area.owner_id, duty_roster.c.role)
+        .join_from(duty_roster, work.tables.owner_area, area.area_id == duty_roster.c.unit_id)
+        .where(area.owner_id.in_(customers), duty_roster.c.starts_at <= work.now, duty_roster.c.ends_at > work.now)
         .distinct()
     )
     return [

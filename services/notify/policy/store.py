@@ -33,7 +33,7 @@ class InForce:
 async def policy_in_force(work: UnitOfWork, *, at: datetime | None = None) -> InForce:
     p = policy_version.c
     today = (at or work.now).astimezone(BUSINESS_ZONE).date()
-    query = select(p.version_id).where(p.confirmed_at.is_not(None), p.valid_from <= today)
+    query = select(p.version).where(p.confirmed_at.is_not(None), p.valid_from <= today)
     found = (await work.db.execute(query.order_by(p.valid_from.desc(), p.confirmed_at.desc()).limit(1))).scalar()
     return await policy_of(work, version=SHIPPED if found is None else str(found))
 
@@ -43,10 +43,10 @@ async def policy_of(work: UnitOfWork, *, version: str) -> InForce:
     if version == SHIPPED:
         return InForce(version=SHIPPED, policy=shipped_policy())
     try:
-        version_id = UUID(version)
+        key = UUID(version)
     except ValueError:
         raise NotFound(what_zh="策略版本", what_en="policy version", field="version") from None
-    query = select(policy_version.c.document).where(policy_version.c.version_id == version_id)
+    query = select(policy_version.c.document).where(policy_version.c.version == key)
     document = (await work.db.execute(query)).scalar()
     if document is None:
         raise NotFound(what_zh="策略版本", what_en="policy version", field="version")

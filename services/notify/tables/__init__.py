@@ -1,5 +1,6 @@
 """Tables of notify, one file per aggregate; `OWNED` names the column of the customer where a row has one."""
 
+from services.notify.tables.announcements import announced_to, announcement
 from services.notify.tables.base import metadata
 from services.notify.tables.messages import (
     attempt,
@@ -13,10 +14,20 @@ from services.notify.tables.messages import (
     token_bucket,
 )
 from services.notify.tables.notices import notice_due, notice_proof, watched_outage
-from services.notify.tables.organisation import duty, handover, holding, leave, post, post_deputy, unit
+from services.notify.tables.organisation import (
+    directory_change,
+    duty,
+    handover,
+    holding,
+    leave,
+    post,
+    post_deputy,
+    unit,
+)
 from services.notify.tables.people import account, contact, customer, engagement, person
 from services.notify.tables.policies import planning, policy_version
 from services.notify.tables.tasks import task
+from services.notify.tables.templates import template_version
 from services.notify.tables.tickets import ticket
 from services.notify.tables.webhooks import webhook_endpoint
 from services.notify.tables.wechat import (
@@ -35,18 +46,21 @@ OWNED = {
     t.name: "customer_id"
     for t in (
         engagement, customer, account, delivery, delivery_account, ticket, webhook_endpoint, planning, task, notice_due,
-        notice_proof,
+        notice_proof, announced_to,
     )
 }  # fmt: skip
 __all__ = [
     "OWNED",
     "account",
+    "announced_to",
+    "announcement",
     "attempt",
     "circuit",
     "contact",
     "customer",
     "delivery",
     "delivery_account",
+    "directory_change",
     "duty",
     "early_receipt",
     "engagement",
@@ -65,6 +79,7 @@ __all__ = [
     "quiet_hours",
     "set_part",
     "task",
+    "template_version",
     "ticket",
     "token_bucket",
     "unit",

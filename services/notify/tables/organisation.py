@@ -1,6 +1,6 @@
 """The organisation: units, posts, who holds them, who represents whom, who is on duty."""
 
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, SmallInteger, String, Table, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Identity, LargeBinary, SmallInteger, String, Table, Uuid
 
 from services.notify.tables.base import MOMENT, id_column, ids_column, metadata
 
@@ -47,6 +47,7 @@ leave = Table(
     Column("source", String(10), nullable=False),
     Column("entered_by", String(64), nullable=False),
     Column("entered_at", MOMENT, nullable=False),
+    Column("told_at", MOMENT),
 )  # fmt: skip
 handover = Table(
     "handover", metadata,  # laid over what personnel says, so that its next snapshot does not undo it
@@ -68,4 +69,9 @@ duty = Table(
     Column("starts_at", MOMENT, nullable=False),
     Column("ends_at", MOMENT, nullable=False),
     Column("entered_by", String(64), nullable=False),
+)  # fmt: skip
+directory_change = Table(
+    "directory_change", metadata,  # requests note what changed; the worker draws the grants from it and says them
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    Column("what", String(80), nullable=False),  # posts, or person:<id>
 )  # fmt: skip

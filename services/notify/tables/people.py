@@ -49,6 +49,7 @@ customer = Table(
     Column("key_account", Boolean, nullable=False, server_default=text("true")),
     Column("importance_grade", String(20), nullable=False, server_default="none"),
     Column("classes", ARRAY(String(40)), nullable=False, server_default=text("'{}'")),
+    Column("unowned_since", MOMENT),  # nobody answers for the customer
     Column("industry_classes", ARRAY(String(5)), nullable=False, server_default=text("'{}'")),
 )  # fmt: skip
 account = Table(

@@ -7,7 +7,7 @@ from services.notify.tables.base import MOMENT, ids_column, metadata
 
 policy_version = Table(
     "policy_version", metadata,
-    Column("version_id", Uuid, primary_key=True),
+    Column("version", Uuid, primary_key=True),
     Column("valid_from", Date, nullable=False),
     Column("document", JSONB, nullable=False),
     Column("entered_by", String(64), nullable=False),

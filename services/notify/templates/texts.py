@@ -20,7 +20,7 @@ _LABELS = {
     "customer": "客户名称", "account_list": "户号", "at": "时间", "until": "截止时间", "finding": "隐患内容",
     "grade": "隐患等级", "note": "备注", "month": "月份", "score": "得分", "expected": "预计时间", "amount": "金额",
     "due_on": "截止日期", "reason": "原因", "since": "起始时间", "kind": "业务类型", "stage": "办理环节",
-    "post": "岗位", "energy_number": "电量", "warning": "预警内容",
+    "post": "岗位", "energy_number": "电量", "warning": "预警内容", "headline": "通知标题",
 }  # fmt: skip
 
 
@@ -140,6 +140,19 @@ def shipped_texts() -> TextSet:
     return TextSet(wordings=wordings)
 
 
+_in_force: TextSet | None = None
+
+
+def use_texts(texts: TextSet) -> None:
+    """What a transaction found confirmed is what this process words messages with, until the next one looks."""
+    global _in_force
+    _in_force = texts
+
+
+def current_texts() -> TextSet:
+    return _in_force or shipped_texts()
+
+
 def registered_templates() -> list[dict[str, Any]]:
     """What has to be registered at the Official Account: id, title and the typed fields with their labels."""
     seen: dict[str, dict[str, Any]] = {}
@@ -159,8 +172,8 @@ def _label(source: str) -> str:
 def title_and_body(
     event_class: str, *, language: str, facts: Mapping[str, Any], account_ids: Sequence[str]
 ) -> tuple[str, str]:
-    """The full text as shipped, with every account named."""
-    rendering = shipped_texts().render(
+    """The full text, with every account named."""
+    rendering = current_texts().render(
         event_class, channel="inbox", language=language, facts=facts, account_ids=account_ids
     )
     return rendering.title, rendering.body
@@ -169,9 +182,9 @@ def title_and_body(
 def wechat_fields(
     event_class: str, *, language: str, facts: Mapping[str, Any], account_ids: Sequence[str]
 ) -> dict[str, str]:
-    """The short fields of the shipped WeChat template; too many accounts become `first,second,+3`."""
+    """The short fields of the WeChat template; too many accounts become `first,second,+3`."""
     return (
-        shipped_texts()
+        current_texts()
         .render(event_class, channel="wechat", language=language, facts=facts, account_ids=account_ids)
         .fields
     )

@@ -11,6 +11,7 @@ from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
 from services.notify.adapters.wechat.callbacks import Callback, read_callback
 from services.notify.adapters.wechat.events import job_finished
 from services.notify.delivery import outcomes
+from services.notify.directory import confirmation
 from services.notify.directory.vault import PersonKey, vault
 from services.notify.rules.windows import deed_of
 from services.notify.tables import wechat_push
@@ -78,6 +79,8 @@ async def _apply(work: UnitOfWork, callback: Callback, index: bytes) -> None:
             work, message_id=str(finished.msgid), status=finished.status, openid=callback.openid
         )  # fmt: skip
         return
+    if callback.event == "CLICK" and callback.text("EventKey") == confirmation.MENU_KEY:
+        await confirmation.confirm_by_openid(work, openid=callback.openid)
     if callback.event in consents.EVENTS:
         await consents.note(work, callback, index=index)
     if callback.event == "subscribe" or not callback.event:

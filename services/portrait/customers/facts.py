@@ -122,6 +122,7 @@ def _account(row: Row[Any], service_area_id: str) -> ProfileAccount:
         voltage_kv=row.voltage_kv,
         importance_grade=row.importance_grade,
         dual_supply=row.dual_supply,
+        industry_class=row.industry_class if row.industry_class[:1].isalpha() else "",
     )
 
 

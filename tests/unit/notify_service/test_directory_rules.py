@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.notify.directory.confirmation import may_be_asked, months_before
 from services.notify.directory.precedence import Statement, conflict, in_force
 from services.notify.directory.working_time import (
     add_working_days,
@@ -79,3 +80,18 @@ def test_a_conflict_is_a_local_word_that_differs_from_the_archives() -> None:
     assert conflict([said("person", "1")]) is None and conflict([said("archive", "1")]) is None
     found = conflict([said("archive", "1"), said("person", "2")])
     assert found is not None and (found[0].source, found[1].source) == ("person", "archive")
+
+
+@pytest.mark.parametrize(
+    ("now", "months", "before"),
+    [("2026-07-31", 1, "2026-06-30"), ("2026-08-31", 6, "2026-02-28"), ("2024-08-29", 6, "2024-02-29"),
+     ("2026-03-15", 6, "2025-09-15"), ("2026-01-01", 12, "2025-01-01")],
+)  # fmt: skip
+def test_half_a_year_before_is_the_same_day_or_the_last_of_its_month(now: str, months: int, before: str) -> None:
+    assert months_before(datetime.fromisoformat(now), months) == datetime.fromisoformat(before)
+
+
+def test_who_was_asked_is_asked_again_after_thirty_days() -> None:
+    asked = NOW - timedelta(days=30)
+    assert may_be_asked(None, now=NOW) and may_be_asked(asked, now=NOW)
+    assert not may_be_asked(asked + timedelta(microseconds=1), now=NOW)

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from services.notify.adapters.wechat.fields import FIELD_RULES, admits, field_type
+from services.notify.policy.document import shipped_policy
+from services.notify.templates.checks import problems, refused_words
 from services.notify.templates.facts import WrongFact, context_of
 from services.notify.templates.samples import LONGEST, LONGEST_ACCOUNTS, TYPICAL, TYPICAL_ACCOUNTS, facts_of
 from services.notify.templates.sandbox import BadTemplate, check_source, render, short
+from services.notify.templates.sms import segments
 from services.notify.templates.texts import Rendering, TextSet, Wording, registered_templates, shipped_texts, templates
 
 GOLDEN = Path(__file__).with_name("renderings.json")
@@ -112,6 +115,41 @@ def test_a_missing_or_wrong_fact_is_named_and_never_rendered_as_nothing() -> Non
 def test_text_from_outside_is_never_read_as_a_template() -> None:
     context = context_of({"customer": "text"}, facts={"customer": "{{ 7 * 7 }}"}, language="zh", account_ids=())
     assert render("{{ customer }}", context) == "{{ 7 * 7 }}"
+
+
+def test_who_may_be_told_over_wechat_has_a_registered_template() -> None:
+    """A trial brings the one of its draft."""
+    without = {n for n, rule in shipped_policy().classes.items() if "wechat" in rule.channels} - {
+        name for name, channel, _ in shipped_texts().wordings if channel == "wechat"
+    }
+    assert without == {"template-trial"}
+
+
+def test_everything_that_is_shipped_could_be_saved_today() -> None:
+    for (name, channel, language), wording in shipped_texts().wordings.items():
+        assert problems(wording, event_class=name, channel=channel, language=language) == [], (name, channel, language)
+
+
+@pytest.mark.parametrize(
+    ("characters", "count"), [(0, 1), (69, 1), (70, 1), (71, 2), (134, 2), (135, 3), (201, 3), (202, 4)]
+)
+def test_a_text_message_is_billed_by_its_segments(characters: int, count: int) -> None:
+    assert segments("电" * characters) == segments("a" * characters) == count
+
+
+def test_an_emoji_counts_twice() -> None:
+    assert (segments("⚡" * 70), segments("\U0001f50c" * 35), segments("\U0001f50c" * 35 + "a")) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("word", [*refused_words()["zh"], *refused_words()["en"]])
+def test_no_word_of_marketing_enters_a_wechat_template(word: str) -> None:
+    wording = Wording(
+        title="通知", body=f"{{{{ customer }}}} {word.upper()}", template_id="T", fields={"thing1": "{{ customer }}"}
+    )
+    [problem] = problems(wording, event_class="efficiency-scored", channel="wechat", language="zh")
+    assert problem.field == "body" and word in problem.zh and word in problem.en
+    free = wording.model_copy(update={"template_id": "", "fields": {}})
+    assert problems(free, event_class="efficiency-scored", channel="mail", language="zh") == []
 
 
 if __name__ == "__main__":
