@@ -29,6 +29,8 @@ ALSO = {
     "provider": "the providers of notify's settings",
     "limit": "the limits of a provider",
     "template": "the template keys of notify's policy",
+    "finding": "the findings of notify's auditor",
+    "standing": "the standings of a notice",
 }
 """Labels beyond the four of the house, each with the bounded set it is taken from."""
 
