@@ -1,9 +1,10 @@
 """Tickets of the service desk: opened, closed, said. A complaint is internal to the company."""
 
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.contracts.portrait import ScoreDisputed
 from services.kernel.auth.grants import visible
@@ -33,14 +34,17 @@ async def open_for_dispute(work: UnitOfWork, *, event: ScoreDisputed) -> None:
     if (await work.db.execute(known)).first() is None:
         raise WaitingFor("customer", event.customer_id)
     row: dict[str, Any] = {
-        "ticket_id": work.new_id(f"dispute|{event.dispute_id}"), "customer_id": event.customer_id, "kind": "opinion",
+        "ticket_id": uuid5(_DISPUTES, event.dispute_id), "customer_id": event.customer_id, "kind": "opinion",
         "channel": "app", "words": _evidence(event), "opened_by": event.disputed_by, "opened_at": event.disputed_at,
     }  # fmt: skip
-    await work.db.execute(insert(ticket).values(**row))
+    opened = await work.db.execute(upsert(ticket).values(**row).on_conflict_do_nothing().returning(ticket.c.ticket_id))
+    if opened.first() is None:  # the same dispute, told again under another id
+        return
     await _audit(work, "ticket-opened", row)
     ticket_opened(work, ticket=row)
 
 
+_DISPUTES = uuid5(NAMESPACE_URL, "keyline/notify/disputes")
 _GROUNDS = {
     "wrong-data": "电量数据有误",
     "wrong-capacity": "容量或需量有误",
