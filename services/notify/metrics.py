@@ -47,3 +47,9 @@ HARD_TO_REACH = Gauge(
     "keyline_notify_customers_hard_to_reach", "Key accounts with fewer working channels than the policy asks for."
 )
 CALENDAR_ENDS = Gauge("keyline_notify_calendar_days_left", "Days until the known working-day calendar ends.")
+STEP_LATENESS = Histogram(
+    "keyline_notify_step_lateness_seconds",
+    "How late the next channel was started after its time had come.",
+    ["priority"],
+    buckets=(0.5, 1, 2, 5, 10, 60),
+)

@@ -8,6 +8,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
+from services.notify import metrics
 from services.notify.delivery.rows import Row, change, delivery_id_of, places_of, rows_of
 from services.notify.delivery.steps import INBOX, fail, may_push_again, start_next
 from services.notify.delivery.stream import announce
@@ -23,11 +24,13 @@ TOO_LATE = "too-late"
 async def fall_back(work: UnitOfWork) -> int:
     """Accepted, but neither receipt nor acknowledgement in the class's time: the next channel starts as well."""
     d = delivery.c
-    late = select(delivery).where(d.fallback_at <= work.now).order_by(d.fallback_at).limit(AT_ONCE)
-    rows = await rows_of(work, late.with_for_update(skip_locked=True))
+    due = select(delivery).where(d.fallback_at <= work.now).order_by(d.fallback_at).limit(AT_ONCE)
+    rows = await rows_of(work, due.with_for_update(skip_locked=True))
     for row in rows:
         await change(work, row["delivery_id"], {"fallback_at": None})
         if row["state"] in ("accepted", "unknown", "delivered"):
+            late = (work.now - row["fallback_at"]).total_seconds()
+            metrics.STEP_LATENESS.labels(str(row["priority"])).observe(late)
             await start_next(work, row, ladder=row["ladder"])
     return len(rows)
 
