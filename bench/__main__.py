@@ -21,6 +21,7 @@ REGISTERED: tuple[str, ...] = (
     "bench.channels.benchmarks",
     "bench.scoring.benchmarks",
     "bench.portrait_get.benchmarks",
+    "bench.fanout.benchmarks",
 )
 """Modules with a tuple `BENCHMARKS`."""
 

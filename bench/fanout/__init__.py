@@ -1,0 +1,1 @@
+"""`fanout-`: from a happening to the provider, against the usual ways to do it."""
