@@ -1,6 +1,8 @@
 """OIDC bearer tokens: signature by the issuer's keys, allow-listed algorithms, every registered claim checked."""
 
 import asyncio
+import base64
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +33,22 @@ class NotAuthenticated(Problem):
             field="Authorization",
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+
+def _names_once(part: str) -> bool:
+    """Whether no member of the signed JSON stands twice: readers would differ over which of the two counts."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError
+        return found
+
+    try:
+        json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), object_pairs_hook=unique)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +82,8 @@ class Verifier:
             except (JoseError, ValueError, TypeError, KeyError):
                 # Perhaps the issuer rotated its keys: look once more with fresh ones, rate limited.
                 continue
+            if not all(_names_once(part) for part in token.split(".")[:2]):
+                raise NotAuthenticated
             return self._claims(decoded.header, decoded.claims)
         raise NotAuthenticated
 
@@ -71,14 +91,14 @@ class Verifier:
         now = time.time()
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
-        times = [claims.get(name) for name in ("exp", "iat")]
+        times = [claims.get("exp"), claims.get("iat"), claims.get("nbf", 0)]
         good = (
             "kid" in header
             and claims.get("iss") == self._issuer
             and self._audience in audiences
             and isinstance(claims.get("sub"), str)
             and 0 < len(claims["sub"]) <= 64
-            and all(isinstance(t, int) for t in times)
+            and all(type(t) is int for t in times)
             and claims["exp"] > now - LEEWAY_S
             and claims["iat"] < now + LEEWAY_S
             and claims.get("nbf", 0) < now + LEEWAY_S
