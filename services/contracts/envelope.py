@@ -5,13 +5,14 @@ it is a *state* (the newest version of an aggregate wins) or a *fact* (all apply
 On the wire the class becomes a CloudEvent in binary mode: attributes in headers, these fields as JSON body.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Delivery = Literal["state", "fact"]
+When = TypeVar("When", date, datetime)
 
 
 def _no_control_characters(text: str) -> str:
@@ -30,13 +31,14 @@ Yuan = Annotated[Decimal, Field(max_digits=16, decimal_places=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _in_business_era(moment: datetime) -> datetime:
-    if not 1990 <= moment.year <= 2100:
+def _in_business_era(when: When) -> When:
+    if not 1990 <= when.year <= 2100:
         raise ValueError("lies outside 1990..2100; check the clock of the source")
-    return moment
+    return when
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_business_era)]
+Day = Annotated[date, AfterValidator(_in_business_era)]
 
 
 class Part(BaseModel):

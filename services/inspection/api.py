@@ -1,12 +1,12 @@
 """HTTP interface of inspection."""
 
-from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query, Request, Response
 from sqlalchemy import Row
 
+from services.contracts.envelope import Day
 from services.contracts.inspection import HazardStatus
 from services.inspection import queries, schemas
 from services.inspection.actions import hazards as hazard_actions
@@ -48,7 +48,7 @@ async def checklists(work: Work) -> list[schemas.ChecklistItem]:
 @allow(*_STAFF)
 async def due_sites(
     work: Work,
-    until: date | None = None,
+    until: Day | None = None,
     after: Annotated[str, Query(pattern=r"^$|^\d{4}-\d{2}-\d{2},[A-Za-z0-9_.:\-]{1,64}$")] = "",
     limit: Limit = 50,
 ) -> list[schemas.DueSite]:

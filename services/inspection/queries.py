@@ -7,7 +7,7 @@ from sqlalchemy import Row, select
 
 from services.inspection.tables import customer, hazard, hazard_step, inspection_plan, photo, site
 from services.kernel.auth.grants import visible
-from services.kernel.errors import NotFound
+from services.kernel.errors import InvalidInput, NotFound
 from services.kernel.work import UnitOfWork
 
 
@@ -26,7 +26,14 @@ async def due_sites(work: UnitOfWork, *, until: date | None, after: str, limit: 
         query = query.where(p.c.due_on <= until)
     if after:
         day, _, last = after.partition(",")
-        on = date.fromisoformat(day)
+        try:
+            on = date.fromisoformat(day)
+        except ValueError as error:
+            raise InvalidInput(
+                zh="after 须取自上一页的最后一行（到期日,场所）。",
+                en="after must be due date and site of the last row of the page before.",
+                field="after",
+            ) from error
         query = query.where((p.c.due_on > on) | ((p.c.due_on == on) & (p.c.site_id > last)))
     return list((await work.db.execute(query)).all())
 

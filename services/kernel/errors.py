@@ -118,6 +118,31 @@ class InvalidInput(Problem):
     code = "invalid-input"
 
 
+class NotText(InvalidInput):
+    def __init__(self) -> None:
+        super().__init__(
+            zh="文本含有无法存储的字符（如 NUL），请删除后重试。",
+            en="A text holds a character that cannot be stored, such as NUL; remove it and retry.",
+        )
+
+
+_NOT_TEXT = {"22021", "22P05"}
+"""character_not_in_repertoire and untranslatable_character: only the database knows which characters it can hold."""
+
+
+def _said_by_the_database(error: Exception) -> Problem:
+    state = getattr(error.orig, "sqlstate", "") if isinstance(error, DBAPIError) else ""
+    if state == "42501":
+        # Row-level security refused a row outside the caller's scope: for the caller it does not exist.
+        return NotFound()
+    if state in _NOT_TEXT:
+        return NotText()
+    if is_transient(error):
+        return Unavailable()
+    log.error("request failed in the database", exc_info=error)
+    return Internal()
+
+
 def install(app: FastAPI) -> None:
     """Answer every failure of `app` as problem+json; nothing of the inside (SQL, traces) is told."""
 
@@ -146,13 +171,7 @@ def install(app: FastAPI) -> None:
         return problem_response(request, Unavailable())
 
     async def on_database_error(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == "42501":
-            # Row-level security refused a row outside the caller's scope: for the caller it does not exist.
-            return problem_response(request, NotFound())
-        if is_transient(error):
-            return problem_response(request, Unavailable())
-        log.error("request failed in the database", exc_info=error)
-        return problem_response(request, Internal())
+        return problem_response(request, _said_by_the_database(error))
 
     async def on_anything(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", exc_info=error)

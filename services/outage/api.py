@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import Path, Query
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 
+from services.contracts.envelope import Instant
 from services.kernel.clock import BUSINESS_ZONE
 from services.kernel.errors import NotFound
 from services.kernel.http import Work, allow, service_router
@@ -13,7 +14,7 @@ from services.outage import incidents, plans, queries, schemas
 from services.outage.rules.parameters import value_of
 from services.outage.rules.reliability import indices
 
-Month = Annotated[str, StringConstraints(pattern=r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])$")]
+Month = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
 router = service_router("outage")
 
@@ -28,7 +29,7 @@ CustomerId = Annotated[str, Path(max_length=64)]
 async def outages(
     work: Work,
     status: Literal["open", "restored"] | None = None,
-    before: Annotated[AwareDatetime | None, Query(description="detected before; for the next page")] = None,
+    before: Annotated[Instant | None, Query(description="detected before; for the next page")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[schemas.OutageSummary]:
     rows = await queries.outages(work, status=status, before=before, limit=limit)

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.envelope import Id, Label
+from services.contracts.envelope import Id, Instant, Label
 
 
 class OutageSummary(BaseModel):
@@ -49,7 +49,7 @@ class OutageDetail(OutageSummary):
 class Estimate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    expected_at: AwareDatetime
+    expected_at: Instant
 
 
 class Accepted(BaseModel):
@@ -61,8 +61,8 @@ class PlannedOutage(BaseModel):
 
     feeder_id: Id
     section_ids: Annotated[list[Id], Field(max_length=200, description="empty: the whole feeder")] = []
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
     reason: Label
     temporary: bool = False
 

@@ -1,10 +1,10 @@
 """HTTP of portrait. Reads of one customer are audited; the answer's model follows the caller's role."""
 
-from datetime import date
 from typing import Annotated, get_args
 
 from fastapi import Path, Query
 
+from services.contracts.envelope import Day
 from services.contracts.marketing import CustomerRole
 from services.kernel.http import Work, allow, service_router
 from services.portrait import queries, schemas
@@ -72,7 +72,7 @@ async def scores(
 
 @router.get("/customers/{customer_id}/readings", summary="日负荷曲线 Load curves of a day")
 @allow(*_STAFF, *_CUSTOMER_ROLES)
-async def readings(customer_id: CustomerId, day: Annotated[date, Query()], work: Work) -> schemas.DayCurves:
+async def readings(customer_id: CustomerId, day: Annotated[Day, Query()], work: Work) -> schemas.DayCurves:
     await queries.profile_of(work, customer_id=customer_id)
     await work.audit(action="readings-read", object_type="customer", object_id=customer_id, owner_id=customer_id)
     return await queries.day_curves(work, customer_id=customer_id, day=day)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.contracts.envelope import Day
 from services.portrait.rules.classes import ClassName
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -82,8 +83,8 @@ class ClassRulesDocument(_Body):
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,30}$")]
     status: Literal["confirmed", "needs_verification", "demo"]
     note: Annotated[str, Field(max_length=500)]
-    effective_from: date
-    effective_to: date | None = None
+    effective_from: Day
+    effective_to: Day | None = None
     thresholds: Thresholds
     population: Annotated[dict[str, Spread], Field(max_length=10)]
     supply_nature_scores: Annotated[dict[Nature, Annotated[float, Field(ge=0, le=100)]], Field(max_length=40)]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.contracts.envelope import Day
 from services.contracts.marketing import ImportanceGrade
 from services.contracts.portrait import Band
 from services.portrait.rules.classes import ClassName
@@ -118,7 +119,7 @@ class Selection(_Body):
 class BulkAssignment(_Body):
     assignee_person_id: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]*$")]
     purpose: Purpose
-    due_on: date
+    due_on: Day
     note: Annotated[str, Field(max_length=500)] = ""
 
 

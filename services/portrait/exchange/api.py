@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import date
 from typing import Annotated, Any, get_args
 
 from fastapi import Path, Query, Request, Response
 
+from services.contracts.envelope import Day
 from services.contracts.marketing import CustomerRole
 from services.kernel.http import Work, allow, service_router
 from services.portrait import queries as customers
@@ -83,7 +83,7 @@ _ATOM: dict[int | str, dict[str, Any]] = {200: {"content": {"application/atom+xm
 )  # fmt: skip
 @allow(*_STAFF, *_CUSTOMER_ROLES)
 async def own_csv(
-    customer_id: CustomerId, work: Work, from_day: Annotated[date, Query()], to_day: Annotated[date, Query()]
+    customer_id: CustomerId, work: Work, from_day: Annotated[Day, Query()], to_day: Annotated[Day, Query()]
 ) -> Response:
     await _exported(work, customer_id, "csv")
     blocks = await export_blocks(work, customer_id=customer_id, from_day=from_day, to_day=to_day)
@@ -96,8 +96,8 @@ async def own_csv(
 )  # fmt: skip
 @allow(*_STAFF, *_CUSTOMER_ROLES)
 async def own_espi(
-    customer_id: CustomerId, work: Work, request: Request, from_day: Annotated[date, Query()],
-    to_day: Annotated[date, Query()],
+    customer_id: CustomerId, work: Work, request: Request, from_day: Annotated[Day, Query()],
+    to_day: Annotated[Day, Query()],
 ) -> Response:  # fmt: skip
     await _exported(work, customer_id, "espi")
     blocks = await export_blocks(work, customer_id=customer_id, from_day=from_day, to_day=to_day)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.contracts.envelope import Day
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,7 +60,7 @@ Share = Annotated[Decimal, Field(gt=0, le=2, max_digits=4, decimal_places=3)]
 class OwnThresholds(_Body):
     """Only what differs from the general thresholds; from `effective_from` on, until a later row."""
 
-    effective_from: date
+    effective_from: Day
     demand_near_share: Share | None = None
     demand_misfit_share: Share | None = None
     utilisation_near_share: Share | None = None

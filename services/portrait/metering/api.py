@@ -1,10 +1,10 @@
 """HTTP of metering: completeness, registers against curves, the month close."""
 
-from datetime import date
 from typing import Annotated, get_args
 
 from fastapi import Path, Query
 
+from services.contracts.envelope import Day
 from services.contracts.marketing import CustomerRole
 from services.kernel.http import Work, allow, service_router
 from services.portrait import queries as customers
@@ -22,7 +22,7 @@ _STAFF = ("account-manager", "department-head", "analyst")
 @router.get("/customers/{customer_id}/completeness", summary="数据完整性 Completeness of readings by point and day")
 @allow(*_STAFF, *_CUSTOMER_ROLES)
 async def completeness(
-    customer_id: CustomerId, work: Work, from_day: Annotated[date, Query()], to_day: Annotated[date, Query()]
+    customer_id: CustomerId, work: Work, from_day: Annotated[Day, Query()], to_day: Annotated[Day, Query()]
 ) -> schemas.Completeness:
     await customers.profile_of(work, customer_id=customer_id)
     return await queries.completeness(work, customer_id=customer_id, from_day=from_day, to_day=to_day)
@@ -30,7 +30,7 @@ async def completeness(
 
 @router.get("/customers/{customer_id}/slots", summary="日曲线及质量标记 A day's intervals with quality and marks")
 @allow(*_STAFF, *_CUSTOMER_ROLES)
-async def slots(customer_id: CustomerId, work: Work, day: Annotated[date, Query()]) -> schemas.DaySlots:
+async def slots(customer_id: CustomerId, work: Work, day: Annotated[Day, Query()]) -> schemas.DaySlots:
     await customers.profile_of(work, customer_id=customer_id)
     await work.audit(action="readings-read", object_type="customer", object_id=customer_id, owner_id=customer_id)
     return await queries.day_slots(work, customer_id=customer_id, day=day)

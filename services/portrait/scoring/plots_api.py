@@ -1,11 +1,11 @@
 """HTTP of pictures: SVG, private to the caller, with an entity tag so that an unchanged one is not sent again."""
 
 import hashlib
-from datetime import date
 from typing import Annotated, Any, get_args
 
 from fastapi import Path, Query, Request, Response
 
+from services.contracts.envelope import Day
 from services.contracts.marketing import CustomerRole
 from services.kernel.http import Work, allow, service_router
 from services.kernel.work import UnitOfWork
@@ -15,7 +15,7 @@ from services.portrait.scoring import plots
 router = service_router("portrait")
 CustomerId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]*$")]
 _CUSTOMER_ROLES = get_args(CustomerRole)
-_STAFF = ("account-manager", "department-head", "analyst")
+_STAFF = ("account-manager", "department-head")  # a picture cannot carry pseudonyms
 _SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}, 304: {"description": "unchanged"}}
 
 
@@ -28,7 +28,7 @@ async def load_curve(
     customer_id: CustomerId,
     request: Request,
     work: Work,
-    day: Annotated[date, Query()],
+    day: Annotated[Day, Query()],
     days: Annotated[int, Query(ge=1, le=7)] = 1,
 ) -> Response:
     profile = await queries.profile_of(work, customer_id=customer_id)

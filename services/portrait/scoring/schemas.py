@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.envelope import Label
+from services.contracts.envelope import Day, Label
 from services.portrait.rules.shift_pattern import Shift
 from services.portrait.schemas import Score
 
@@ -108,7 +108,7 @@ class ShiftConfirmed(_Body):
 
     from_month: Month
     shift: Shift
-    shutdown_days: Annotated[list[date], Field(max_length=366)] = []
+    shutdown_days: Annotated[list[Day], Field(max_length=366)] = []
 
 
 class NewDispute(_Body):
