@@ -30,13 +30,17 @@ EndpointId = Annotated[str, Path(max_length=64)]
 @router.post("/inbox/{delivery_id}/open", summary="标记消息已读 Note that I opened a message", status_code=204)
 @allow(*CUSTOMER, *STAFF)
 async def open_message(work: Work, delivery_id: UUID) -> None:
-    await outcomes.opened(work, row=await _mine(work, delivery_id))
+    row = await _mine(work, delivery_id)
+    await outcomes.opened(work, row=row)
+    await _audit(work, "message-opened", row)
 
 
 @router.post("/inbox/{delivery_id}/acknowledge", summary="确认收到 Acknowledge a message", status_code=204)
 @allow(*CUSTOMER, *STAFF)
 async def acknowledge(work: Work, delivery_id: UUID) -> None:
-    await outcomes.acknowledged(work, row=await _mine(work, delivery_id))
+    row = await _mine(work, delivery_id)
+    await outcomes.acknowledged(work, row=row)
+    await _audit(work, "message-acknowledged", row)
 
 
 @router.get("/deliveries/{delivery_id}/timeline", summary="消息经过 All that happened to a message")
@@ -166,6 +170,12 @@ async def remove_webhook(work: Work, endpoint_id: EndpointId) -> None:
 @allow(*CUSTOMER, *STAFF)
 async def unread(work: Work, after_days: Annotated[int, Query(ge=1, le=400)] = 90) -> schemas.Unread:
     return schemas.Unread(unread=await queries.unread(work, person_id=work.actor.person_id, days=after_days))
+
+
+async def _audit(work: UnitOfWork, action: str, row: Row) -> None:
+    await work.audit(
+        action=action, object_type="delivery", object_id=str(row["delivery_id"]), owner_id=row["customer_id"]
+    )
 
 
 async def _mine(work: UnitOfWork, delivery_id: UUID) -> Row:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, false, func, not_, select, update
+from sqlalchemy import Row, and_, exists, false, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.contracts.notify import PlannedNoticeProven, PlannedNoticeUnproven
@@ -121,8 +121,13 @@ async def _note(work: UnitOfWork, *, outage_id: str, customer_id: str, **said: A
 
 
 async def blocks(work: UnitOfWork, *, outage_id: str) -> list[Row[Any]]:
-    """Customers for whom the plan is blocked."""
+    """Customers for whom the plan is blocked. Raises `NotFound` for a plan that touches nothing the caller sees."""
     n = planned_notice.c
+    own_notice = exists().where(n.outage_id == outage_id, visible(n.customer_id, work=work))
+    p = planned_outage.c
+    own_feeder = exists().where(p.outage_id == outage_id, feeder.c.feeder_id == p.feeder_id, sees_feeder(work))
+    if not (await work.db.execute(select(or_(own_notice, own_feeder)))).scalar_one():
+        raise NotFound(what_zh="计划停电", what_en="planned outage", field="outage_id")
     answered = and_(n.in_time.is_(True), n.proven_at >= n.unproven_at)
     query = select(planned_notice).where(
         n.outage_id == outage_id, n.unproven_at.is_not(None), not_(func.coalesce(answered, false())),

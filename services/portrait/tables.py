@@ -235,7 +235,7 @@ OWNED = {
     table.name: "customer_id"
     for table in (
         customer, account, account_terms, site, usage_point, bill, violation, application, register_reading,
-        meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score,
+        meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score, score_run,
         interval_block, usage_point_holder, day_mark, gap_estimate, usage_revision,
         month_facts, customer_shift, score_dispute,
     )

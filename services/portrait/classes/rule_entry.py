@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from services.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
+from services.kernel.errors import Conflict, InvalidInput, NotFound, SelfApproval
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
 from services.portrait.customers.calendar import local_day
@@ -51,13 +51,13 @@ async def enter_document(work: UnitOfWork, *, document: dict[str, Any]) -> str:
 
 
 async def confirm_document(work: UnitOfWork, *, version: str) -> None:
-    """Raises NotFound, Forbidden for the person who entered it, Conflict when confirmed or begun already."""
+    """Raises NotFound, SelfApproval for the person who entered it, Conflict when confirmed or begun already."""
     d = t.class_document
     row = (await work.db.execute(select(d).where(d.c.version == version).with_for_update())).first()
     if row is None:
         raise NotFound(what_zh="分类规则", what_en="class rules", field="version")
     if row.entered_by == work.actor.person_id:
-        raise Forbidden(
+        raise SelfApproval(
             zh="录入人不得自行确认，请由另一人确认。",
             en="Whoever entered the rules may not confirm them; another person does.",
             field="version",

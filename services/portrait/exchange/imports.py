@@ -1,5 +1,6 @@
 """The door for files: announced with size and hash, taken in parts, read by a job once they are all there."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,6 +66,10 @@ async def take_part(work: UnitOfWork, *, import_id: str, part: int, body: bytes)
         raise Conflict(zh="该部分已收到不同的内容。", en="This part came before with another content.", field="part")
     statement = upsert(t.import_part).values(import_id=import_id, part=part, body=body)
     await work.db.execute(statement.on_conflict_do_nothing())
+    await work.audit(
+        action="import-part-taken", object_type="import", object_id=import_id,
+        after={"part": part, "sha256": hashlib.sha256(body).hexdigest()},
+    )  # fmt: skip
     here = (await work.db.execute(select(func.count()).where(p.import_id == import_id))).scalar_one()
     if here == file.parts and file.state == "receiving":
         await work.db.execute(

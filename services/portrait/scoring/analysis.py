@@ -56,6 +56,10 @@ async def weight_proposal(work: UnitOfWork, *, question: schemas.WeightQuestion)
             zh=f"判断矩阵或数据不可用：{error}", en=f"Not usable: {error}", field="judgements"
         ) from error
     combined = combined_weights(judged=judged.weights, spread=spread.weights, multiply=question.multiply)
+    await work.audit(
+        action="weights-proposed", object_type="score-month", object_id=question.month, rows=len(values),
+        after=question.model_dump(mode="json"),
+    )  # fmt: skip
     return schemas.WeightProposal(
         customers=len(values),
         indicators=codes,

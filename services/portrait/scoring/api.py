@@ -49,7 +49,9 @@ async def score_customer(customer_id: CustomerId, month: MonthPath, work: Work) 
 @allow("analyst", "department-head")
 async def score_runs(work: Work, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[schemas.Run]:
     r = t.score_run.c
-    found = await work.db.execute(select(r.run_id).order_by(r.requested_at.desc(), r.run_id).limit(limit))
+    found = await work.db.execute(
+        select(r.run_id).where(runs.visible_runs(work)).order_by(r.requested_at.desc(), r.run_id).limit(limit)
+    )
     return [await _run(work, run_id) for run_id in found.scalars()]
 
 

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
 
+from services.kernel.auth.grants import visible
 from services.kernel.errors import InvalidInput, NotFound
 from services.kernel.work import Cause, UnitOfWork
 from services.portrait import tables as t
@@ -215,8 +216,15 @@ async def _finish_with_the_last(work: UnitOfWork, chunk: ClaimedChunk) -> None:
         await work.db.execute(update(t.score_run).where(r.run_id == chunk.run.run_id).values(finished_at=work.now))
 
 
+def visible_runs(work: UnitOfWork) -> ColumnElement[bool]:
+    """Runs over all customers, and those on demand for a customer whom the caller may see."""
+    owner = t.score_run.c.customer_id
+    return or_(owner.is_(None), visible(owner, work=work))
+
+
 async def run_named(work: UnitOfWork, *, run_id: UUID) -> Row[Any]:
-    row = (await work.db.execute(select(t.score_run).where(t.score_run.c.run_id == run_id))).first()
+    """Raises NotFound, also for a run on demand for a customer outside the caller's scope."""
+    row = (await work.db.execute(select(t.score_run).where(t.score_run.c.run_id == run_id, visible_runs(work)))).first()
     if row is None:
         raise NotFound(what_zh="评分任务", what_en="score run", field="run_id")
     return row

@@ -24,6 +24,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 _MOMENT = DateTime(timezone=True)
 
 
+_RUNS_OVER_ALL = (
+    "DROP POLICY IF EXISTS api_runs_over_all ON portrait.score_run",
+    "CREATE POLICY api_runs_over_all ON portrait.score_run TO portrait_api"
+    " USING (customer_id IS NULL) WITH CHECK (customer_id IS NULL)",
+)
+"""A run on demand belongs to its customer; one over all customers names none and is seen by every caller."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoringTables:
     score_run: Table
@@ -68,6 +76,7 @@ def _run(metadata: MetaData) -> Table:
         Column("finished_at", _MOMENT, comment="when everybody had been told"),
     )
     Index("ix_score_run_open", table.c.requested_at, postgresql_where=table.c.finished_at.is_(None))
+    metadata.info.setdefault("after_migration", []).extend(_RUNS_OVER_ALL)
     return table
 
 
