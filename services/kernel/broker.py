@@ -13,6 +13,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError, GroupLoadInProgressError, KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 
+from services.kernel.broker_login import connection
 from services.kernel.records import Headers, Record
 from services.kernel.settings import KernelSettings
 
@@ -158,7 +159,7 @@ class Consumer:
     async def start(self) -> None:
         session = self._settings.session_timeout_ms
         self._client = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             group_id=self.group,
             client_id=f"{self.group}-{self._settings.instance}",
             enable_auto_commit=False,
@@ -261,7 +262,7 @@ class Producer:
     async def _ready(self) -> AIOKafkaProducer:
         if self._client is None:
             client = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka_bootstrap_servers,
+                **connection(self._settings),
                 acks="all",
                 enable_idempotence=CAPABILITIES[self._settings.broker_kind].idempotent_producer,
                 request_timeout_ms=5_000,
@@ -305,7 +306,7 @@ class Producer:
 
 
 async def existing_topics(*, settings: KernelSettings) -> set[str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=10_000)
     await admin.start()
     try:
         return {
@@ -322,7 +323,7 @@ async def ensure_topics(specs: Sequence[TopicSpec], *, settings: KernelSettings)
     missing = [s for s in specs if s.name not in have]
     if not missing:
         return []
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=10_000)
     await admin.start()
     try:
         answer: Any = await admin.create_topics(

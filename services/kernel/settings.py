@@ -35,6 +35,12 @@ class KernelSettings(BaseSettings):
     pool_size: int = Field(default=5, ge=1, le=50)
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_security: Literal["plaintext", "sasl-plaintext", "sasl-ssl"] = Field(
+        default="plaintext", description="SASL is SCRAM-SHA-512; plaintext for laptops only"
+    )
+    kafka_username: str = Field(default="", description="the service's principal; its password is <username>_kafka")
+    kafka_password: SecretStr | None = Field(default=None, description="where no secret file is mounted; laptops only")
+    kafka_ca_file: Path | None = Field(default=None, description="PEM of the authority that signed the broker's key")
     broker_kind: Literal["kafka", "tansu", "external"] = "kafka"
     topic_prefix: str = ""
     session_timeout_ms: int = Field(default=10_000, ge=1_000)
@@ -43,6 +49,8 @@ class KernelSettings(BaseSettings):
     oidc_issuer: str = ""
     oidc_audience: str = "keyline"
     oidc_jwks_url: str = ""
+
+    pseudonym_key: SecretStr | None = Field(default=None, description="base64 of 32 bytes; same in all services")
 
     as_of: datetime | None = Field(default=None, description="business time at `as_of_started_at`; demos and tests")
     as_of_started_at: float = 0.0
@@ -65,6 +73,13 @@ class KernelSettings(BaseSettings):
         login = f"{service}_{role}"
         password = quote(self.password_of(login), safe="")
         return f"postgresql+asyncpg://{login}:{password}@{self.database_host}:{self.database_port}/{self.database_name}"
+
+    def secret(self, name: str, given: SecretStr | None) -> str | None:
+        """From the mounted file `name`, else what was given."""
+        file = self.secrets_dir / name if self.secrets_dir else None
+        if file is not None and file.is_file():
+            return file.read_text().strip()
+        return given.get_secret_value() if given is not None else None
 
     def password_of(self, login: str) -> str:
         if self.secrets_dir is not None:

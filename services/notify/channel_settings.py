@@ -10,7 +10,7 @@ from services.kernel.settings import MissingSecret
 
 
 class ChannelSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="KEYLINE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="KEYLINE_", extra="ignore", env_ignore_empty=True)
 
     secrets_dir: Path | None = None
     public_url: str = Field(default="", description="where recipients open links; empty: messages carry none")
@@ -51,10 +51,13 @@ class ChannelSettings(BaseSettings):
         return frozenset({"wechat", "inbox", *(name for name, address in given.items() if address)})
 
     def secret(self, name: str) -> str:
-        """From the mounted file `notify_<name>`, else from the environment. Raises `MissingSecret` naming both."""
+        """From the mounted file `notify_<name>` unless that is empty, else from the environment.
+
+        Raises `MissingSecret` naming both.
+        """
         file = self.secrets_dir / f"notify_{name}" if self.secrets_dir else None
-        if file is not None and file.is_file():
-            return file.read_text().strip()
+        if file is not None and file.is_file() and (text := file.read_text().strip()):
+            return text
         given = getattr(self, name)
         if not isinstance(given, SecretStr):
             raise MissingSecret(

@@ -12,7 +12,7 @@ from services.kernel.settings import MissingSecret
 
 
 class NotifySettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="KEYLINE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="KEYLINE_", extra="ignore", env_ignore_empty=True)
 
     secrets_dir: Path | None = None
     wechat_base_url: str = Field(default="", description="empty: no WeChat; messages go to the inbox with the reason")
@@ -60,7 +60,7 @@ class NotifySettings(BaseSettings):
 
     def _optional(self, name: str, given: SecretStr | None) -> str | None:
         file = self.secrets_dir / name if self.secrets_dir else None
-        if given is None and (file is None or not file.is_file()):
+        if given is None and (file is None or not file.is_file() or not file.read_text().strip()):
             return None
         return self.secret(name, given)
 
