@@ -34,7 +34,7 @@ async def _play(
         await tell(stage)
         result = await figures(stage, seconds=time.monotonic() - begun)
         if dump is not None:
-            await write_dump(stage.outside, house.services, master_key=house.master_key(), folder=dump)
+            await write_dump(stage.outside, house.services, master_key=house.key("master-key"), folder=dump)
         return result
 
 

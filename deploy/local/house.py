@@ -181,7 +181,8 @@ class House:
             "WECHAT_APP_SECRET": sandbox.DEFAULT_APP_SECRET,
             "WECHAT_CALLBACK_TOKEN": sandbox.DEFAULT_TOKEN,
             "WECHAT_ENCODING_AES_KEY": sandbox.DEFAULT_AES_KEY,
-            "MASTER_KEY": self.master_key(),
+            "MASTER_KEY": self.key("master-key"),
+            "PSEUDONYM_KEY": self.key("pseudonym-key"),
         }
         if self.as_of is not None:
             found |= {"AS_OF": self.as_of.isoformat(), "AS_OF_STARTED_AT": self.clock_started_at()}
@@ -236,8 +237,9 @@ class House:
             return []
         return ["--as-of", self.as_of.isoformat(), "--as-of-started-at", str(self.clock_started_at())]
 
-    def master_key(self) -> str:
-        file = self.folder / "master-key"
+    def key(self, name: str) -> str:
+        """32 random bytes as base64, kept between starts."""
+        file = self.folder / name
         if not file.is_file():
             file.touch(mode=0o600)
             file.write_text(base64.b64encode(secrets.token_bytes(32)).decode())

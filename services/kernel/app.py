@@ -15,6 +15,7 @@ from services.kernel.letters_api import letters_router
 from services.kernel.manifest import Service
 from services.kernel.runtime import Role, Runtime
 from services.kernel.settings import KernelSettings
+from services.kernel.veil import Veiling, pseudonyms_of
 
 
 def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Role = "all") -> FastAPI:
@@ -40,6 +41,7 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
     )
     app.state.databases = {r.service.name: r.database for r in runtimes}
     app.state.settings = settings
+    app.state.veils = _veils(services, settings) if role in ("api", "all") else {}
     app.state.verifier = Verifier(settings=settings)
     app.state.runtimes = {r.service.name: r for r in runtimes}
     errors.install(app)
@@ -51,6 +53,13 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
     app.add_middleware(Edge, service=name)
     _describe_security(app)
     return app
+
+
+def _veils(services: Sequence[Service], settings: KernelSettings) -> dict[str, Veiling]:
+    if not any(s.veil for s in services):
+        return {}
+    pseudonyms = pseudonyms_of(settings)
+    return {s.name: Veiling(veil=s.veil, pseudonyms=pseudonyms) for s in services if s.veil is not None}
 
 
 def _add_health(app: FastAPI, runtimes: Sequence[Runtime]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, Table
 
 from services.contracts.envelope import Event
 from services.kernel.broker import Record, TopicSpec
+from services.kernel.veil import Veil
 from services.kernel.wire import Poison, Window
 from services.kernel.work import UnitOfWork
 
@@ -94,6 +95,8 @@ class Service:
     """Tables that the API's login may not touch at all."""
     api_withdraws_grants: bool = False
     """Whether a request may end somebody's access at once; giving any stays with the worker."""
+    veil: Veil | None = None
+    """Roles whose answers carry pseudonyms, on every route of the service."""
     routers: tuple[APIRouter, ...] = ()
     jobs: tuple[Job, ...] = ()
     migrations: str = ""

@@ -16,7 +16,7 @@ STAFF = (
     "service-desk", "trainer", "analyst", "auditor", "security-administrator", "system-administrator",
 )  # fmt: skip
 WATCHERS = ("account-manager", "inspector", "team-leader", "department-head", "dispatcher", "planner", "service-desk",
-            "auditor", "system-administrator")  # fmt: skip
+            "auditor")  # fmt: skip
 PersonId = Annotated[str, Path(max_length=64)]
 
 
@@ -44,7 +44,7 @@ async def me(work: Work) -> schemas.Me:
 
 
 @router.put("/persons/{person_id}/wechat", summary="绑定微信 Bind a WeChat identity", status_code=204)
-@allow("account-manager", "data-publisher", "system-administrator")
+@allow("account-manager", "data-publisher")
 async def bind(work: Work, person_id: PersonId, body: schemas.WechatBinding) -> None:
     await queries.require_person(work, person_id=person_id)
     await bind_wechat(work, person_id=person_id, openid=body.openid)

@@ -16,6 +16,7 @@ from services.kernel.auth.directory import directory_consumes
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Job, Service
+from services.kernel.veil import Veil
 from services.outage import api, events_in, metrics, plans, tables
 
 _RELAYED = (
@@ -57,6 +58,15 @@ SERVICE = Service(
     metadata=tables.metadata,
     owned=tables.OWNED,
     observe=metrics.observe,
+    veil=Veil(
+        roles=frozenset({"analyst"}),
+        identifiers={
+            "customer_id": "customer",
+            "account_id": "account",
+            "usage_point_id": "usage-point",
+            "person_id": "person",
+        },
+    ),
     routers=(api.router, door_router(service="outage", events=_RELAYED)),
     jobs=(Job(name="publish-planned-outages", every=timedelta(seconds=5), run=plans.publish_accepted),),
 )

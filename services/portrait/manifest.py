@@ -16,6 +16,7 @@ from services.kernel.auth.directory import directory_consumes
 from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, ConsumesInBulk, Job, Service
+from services.kernel.veil import Veil
 from services.portrait import api, events_in, events_out, jobs, metrics, tables
 from services.portrait.classes import api as classes_api
 from services.portrait.customers import api as customers_api
@@ -86,6 +87,23 @@ SERVICE = Service(
     owned=tables.OWNED,
     api_hidden=frozenset({"changed_days", "warning_due"}),
     observe=metrics.observe,
+    veil=Veil(
+        roles=frozenset({"analyst"}),
+        identifiers={
+            "customer_id": "customer",
+            "customer_ids": "customer",
+            "after": "customer",
+            "next_after": "customer",
+            "account_id": "account",
+            "usage_point_id": "usage-point",
+            "usage_point_ids": "usage-point",
+            "meter_id": "meter",
+            "site_id": "site",
+            "group_id": "group",
+            "disputed_by": "person",
+        },
+        names=frozenset({"name", "former_names", "address"}),
+    ),
     routers=(
         api.router,
         customers_api.router,

@@ -1,6 +1,7 @@
 """The four services on one database, served on loopback under tokens of an issuer of the test's own."""
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ from services.kernel.consumer import Applier
 from services.kernel.manifest import Service
 from services.kernel.migrate import ROLES, ensure_roles, migrate
 from services.kernel.settings import KernelSettings
+from services.kernel.veil import pseudonyms_of
 from services.kernel.work import EVERYTHING, Actor, Cause, Database
 from services.notify.manifest import SERVICE as NOTIFY
 from services.outage.manifest import SERVICE as OUTAGE
@@ -56,8 +58,10 @@ class Town:
     def database(self, service: str) -> Database:
         return Database(service=service, metadata=SERVICES[service].metadata, settings=self.settings)
 
-    async def grant(self, service: str, person_id: str, *roles: str, kind: ScopeKind, scope_id: str = "") -> None:
-        """The person holds exactly these roles in this service."""
+    async def grant(
+        self, service: str, person_id: str, *roles: str, kind: ScopeKind, scope_id: str = "", origin: str = "post"
+    ) -> None:
+        """By this `origin` the person holds exactly these roles in this service."""
         since = datetime.now(UTC) - timedelta(days=1)
         grants = [
             Grant(
@@ -69,7 +73,7 @@ class Town:
         cause = Cause(id=f"{person_id}-{next(_numbers)}", source="tests", type="grant")
         actor = Actor(person_id="system:tests")
         async with database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING) as work:
-            await replace_grants(work, origin=f"test:{person_id}", grants=grants)
+            await replace_grants(work, origin=f"test:{origin}:{person_id}", grants=grants)
         await database.close()
 
     async def hear(self, service: str, event: Event, *, event_id: str | None = None) -> str:
@@ -98,6 +102,7 @@ async def build_town(server: PostgresServer) -> Town:
     settings = KernelSettings(
         environment="test", database_host=server.host, database_port=server.port, database_name=name,
         database_password=SecretStr(PASSWORD), oidc_audience=AUDIENCE,
+        pseudonym_key=SecretStr(base64.b64encode(bytes(range(32))).decode()),
     )  # fmt: skip
     for service in SERVICES.values():
         passwords = {f"{service.name}_{role}": PASSWORD for role in ROLES}
@@ -120,6 +125,9 @@ class Street:
     def token(self, person_id: str) -> str:
         return issue(key=self.key, issuer=self.issuer, audience=AUDIENCE, person_id=person_id)
 
+    def pseudonym(self, value: str, *, kind: str) -> str:
+        return pseudonyms_of(self.town.settings).of(value, kind=kind)
+
     async def call(
         self, method: str, path: str, *, by: str = "", body: Any = None, header: dict[str, str] | None = None,
         data: bytes | None = None,
@@ -129,7 +137,7 @@ class Street:
         if by:
             headers["Authorization"] = f"Bearer {self.token(by)}"
         async with self.session.request(method, self.url + path, json=body, data=data, headers=headers) as answer:
-            return answer.status, await answer.text()
+            return answer.status, await answer.text(errors="replace")
 
 
 def _session() -> aiohttp.ClientSession:

@@ -50,10 +50,10 @@ class Truth:
     bodies: dict[str, Any]
     queries: dict[str, str]
     prepare: dict[str, str]
+    scoped_here: dict[str, str]
+    second_person: dict[str, str]
+    shows_nothing: dict[str, str]
     audited_elsewhere: dict[str, str]
-    foreign_id_not_shown: frozenset[str]
-    audit_not_shown: frozenset[str]
-    open_leaks: dict[str, str]
 
 
 def read_truth() -> Truth:
@@ -66,8 +66,6 @@ def read_truth() -> Truth:
     return Truth(
         roles=expand(table["roles"]),
         allowed={name: expand(words) for name, words in table["routes"].items()},
-        foreign_id_not_shown=frozenset(table["foreign_id_not_shown"]),
-        audit_not_shown=frozenset(table["audit_not_shown"]),
         **{
             name: table[name] or {}
             for name in (
@@ -77,8 +75,10 @@ def read_truth() -> Truth:
                 "bodies",
                 "queries",
                 "prepare",
+                "scoped_here",
+                "second_person",
+                "shows_nothing",
                 "audited_elsewhere",
-                "open_leaks",
             )
         },
     )

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.contracts.envelope import Label
+from services.contracts.envelope import Instant, Label
 from services.notify.announcements.audience import Audience
 
 
@@ -19,8 +19,8 @@ class NewAnnouncement(_Body):
     headline: Label
     text: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     audience: Audience
-    send_at: AwareDatetime
-    remind_at: AwareDatetime | None = None
+    send_at: Instant
+    remind_at: Instant | None = None
 
 
 class AudienceCount(_Body):

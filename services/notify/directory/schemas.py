@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.contracts.envelope import Id, Label
+from services.contracts.envelope import Id, Instant, Label
 from services.contracts.marketing import CustomerRole
 from services.contracts.organisation import StaffRole
 
@@ -25,7 +25,7 @@ class NewColleague(_Body):
     language: Literal["zh", "en"] = "zh"
     role: CustomerRole
     account_ids: Annotated[list[Id], Field(max_length=500, description="empty: all accounts")] = []
-    valid_from: AwareDatetime | None = None
+    valid_from: Instant | None = None
 
 
 class Colleague(_Body):
@@ -136,15 +136,15 @@ class OrganisationView(_Body):
 
 class NewLeave(_Body):
     person_id: Id
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
     deputy_id: Id | None = None
     kind: Literal["leave", "sick", "training", "travel"] = "leave"
 
 
 class OwnLeave(_Body):
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
     deputy_id: Id | None = None
     kind: Literal["leave", "sick", "training", "travel"] = "leave"
 
@@ -164,7 +164,7 @@ class Deputies(_Body):
 class NewHandover(_Body):
     from_person_id: Id
     to_person_id: Id
-    effective_at: AwareDatetime | None = None
+    effective_at: Instant | None = None
 
 
 class HandoverEntry(_Body):
@@ -179,8 +179,8 @@ class NewDuty(_Body):
     unit_id: Id
     person_id: Id
     role: StaffRole
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
 
 
 class DutyEntry(_Body):

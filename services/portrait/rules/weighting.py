@@ -30,10 +30,10 @@ class PairwiseWeights:
 
 def pairwise_weights(*, judgements: Sequence[Sequence[float]]) -> PairwiseWeights:
     """AHP by geometric means of the rows. Raises UnusableMatrix unless it is square, positive and reciprocal."""
-    matrix = np.array(judgements, float)
-    size = len(matrix)
-    if matrix.shape != (size, size) or not 1 <= size <= len(RANDOM_INDEX):
+    size = len(judgements)
+    if any(len(row) != size for row in judgements) or not 1 <= size <= len(RANDOM_INDEX):
         raise UnusableMatrix(f"needs a square matrix of 1 to {len(RANDOM_INDEX)} criteria")
+    matrix = np.array(judgements, float)
     if not (np.isfinite(matrix) & (matrix > 0)).all():
         raise UnusableMatrix("every judgement must be a positive number")
     if (off := np.argwhere(np.abs(matrix * matrix.T - 1) > 0.01)).size:

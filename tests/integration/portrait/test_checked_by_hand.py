@@ -74,7 +74,7 @@ async def test_what_is_stored_equals_the_page_and_pictures_show_it(portrait: Por
         compared += len(values)
     assert compared >= 100
     await portrait.grant("contact", "customer-contact", kind="owner", scope_id=cast.STEEL.customer_id)
-    await portrait.grant("analyst", "analyst", kind="everything")
+    await portrait.grant("head", "department-head", kind="everything")
     async with portrait.served() as call:
         await pictures(call, folder=Path(os.environ.get("KEYLINE_PICTURES", tmp_path)))
 
@@ -82,7 +82,7 @@ async def test_what_is_stored_equals_the_page_and_pictures_show_it(portrait: Por
 async def pictures(call: Caller, *, folder: Path) -> None:
     own, other = cast.STEEL.customer_id, cast.MEMBERS[1].customer_id
     for name, path in PICTURES.items():
-        status, svg = await call("GET", f"/customers/{own}/plots/{path}", by="analyst")
+        status, svg = await call("GET", f"/customers/{own}/plots/{path}", by="head")
         assert status == 200
         texts = "".join(XML.fromstring(svg).itertext())
         assert "钢铁加工示例企业" in texts, name
@@ -93,7 +93,7 @@ async def pictures(call: Caller, *, folder: Path) -> None:
         assert (await call("GET", f"/customers/{other}/plots/{path}", by="contact"))[0] in (403, 404)
     for member in cast.MEMBERS[1:]:
         for name in ("load-week", "year", "score"):
-            status, svg = await call("GET", f"/customers/{member.customer_id}/plots/{PICTURES[name]}", by="analyst")
+            status, svg = await call("GET", f"/customers/{member.customer_id}/plots/{PICTURES[name]}", by="head")
             assert status == 200
             (folder / f"{member.customer_id}-{name}.svg").write_text(svg, encoding="utf-8")
     assert (await call("GET", f"/customers/{own}/plots/year.svg?year=2019", by="contact"))[0] == 404

@@ -110,7 +110,7 @@ async def test_target_customers_leave_out_the_vetoed_and_name_them(portrait: Por
 
 
 async def test_a_what_if_says_who_would_move_and_moves_nobody(portrait: Portrait) -> None:
-    await portrait.grant("E-1", "analyst", kind="everything")
+    await portrait.grant("E-1", "department-head", kind="everything")
     await bills_of(portrait, 5)
     await portrait.hear(complaint())
     async with portrait.served() as caller, portrait.working():
@@ -126,7 +126,7 @@ async def test_a_what_if_says_who_would_move_and_moves_nobody(portrait: Portrait
 
 
 async def test_segments_are_repeatable_and_leave_the_classes_alone(portrait: Portrait) -> None:
-    await portrait.grant("E-1", "analyst", kind="everything")
+    await portrait.grant("E-1", "department-head", kind="everything")
     await bills_of(portrait, 4)
     grades: list[marketing.ImportanceGrade] = ["special", "special", "none", "none"]
     await portrait.hear(*[archive(f"C-{n}", version=2, grade=g) for n, g in enumerate(grades, 1)], complaint())

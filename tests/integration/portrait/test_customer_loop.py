@@ -132,6 +132,7 @@ async def test_readings_come_first_and_become_a_score_that_each_reader_sees_in_t
     assert [(r.record, r.poison.reason) for r in rejected] == [(broken, "breaks-contract")]
     await portrait.hear(archive("C-1"), archive("C-2"))
     await portrait.grant("analyst", "analyst", kind="everything")
+    await portrait.grant("head", "department-head", kind="everything")
     await portrait.grant("contact", "customer-contact", kind="owner", scope_id="C-1")
     await portrait.grant("dispatcher", "dispatcher", kind="everything")
     await portrait.grant("manager", "account-manager", kind="area", scope_id="area-1")
@@ -153,7 +154,7 @@ async def test_readings_come_first_and_become_a_score_that_each_reader_sees_in_t
         assert (status, seen["attention_level"], seen["classes"]) == (200, 0, [])
         _, page = await call("GET", "/customers", by="manager")
         assert [c["customer_id"] for c in page["items"]] == ["C-1"]
-        _, scores = await call("GET", "/customers/C-2/scores", by="analyst")
+        _, scores = await call("GET", "/customers/C-2/scores", by="head")
         assert (scores[0]["score"], scores[0]["not_scored_because_en"]) == (None, "there are no interval data")
         _, curves = await call("GET", f"/customers/C-1/readings?day={last_month()}", by="contact")
         assert curves["curves"][0]["energy_wh"] == [200_000] * 8 + [300_000] * 12 + [200_000] * 4

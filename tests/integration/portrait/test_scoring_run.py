@@ -175,17 +175,17 @@ async def test_results_are_seen_when_the_run_is_whole_and_earlier_ones_stay_addr
         _, trial = await call("POST", f"/scores/{month}?trial=true", by="analyst")
         await worked(portrait, call, trial["run_id"])
         assert (await call("GET", f"/customers/C-1/scores/{month}", by="contact"))[1] == explained
-        _, tried = await call("GET", f"/customers/C-1/scores/{month}?run_id={trial['run_id']}", by="analyst")
+        _, tried = await call("GET", f"/customers/C-1/scores/{month}?run_id={trial['run_id']}", by="chief")
         assert tried["scheme_version"].startswith("company-2/")
         assert len(await portrait.said("efficiency-scored")) == 9
-        _, alone = await call("POST", f"/customers/C-1/scores/{month}", by="analyst")
+        _, alone = await call("POST", f"/customers/C-1/scores/{month}", by="chief")
         await worked(portrait, call, alone["run_id"])
         _, now = await call("GET", f"/customers/C-1/scores/{month}", by="contact")
         assert (now["score"]["run_id"], now["score"]["score"]) == (alone["run_id"], tried["score"]["score"])
         assert now["peers"]["peers"] == explained["peers"]["peers"]
-        _, other = await call("GET", f"/customers/C-2/scores/{month}", by="analyst")
+        _, other = await call("GET", f"/customers/C-2/scores/{month}", by="chief")
         assert other["score"]["run_id"] == first["run_id"]
-        _, page = await call("GET", f"/score-runs/{first['run_id']}/scores", by="analyst")
+        _, page = await call("GET", f"/score-runs/{first['run_id']}/scores", by="chief")
         assert [row["customer_id"] for row in page] == [f"C-{n}" for n in range(1, 10)]
         await shift_confirmed_by_the_customer(portrait, call, month)
         await disputed(portrait, call, month, now["score"])
@@ -231,7 +231,7 @@ async def shift_confirmed_by_the_customer(portrait: Portrait, call: Caller, mont
     assert (await call("POST", "/customers/C-2/shift", by="contact", body=body))[0] == 404
     status, seen = await call("POST", "/customers/C-1/shift", by="contact", body=body)
     assert (status, seen["status"], seen["confirmed_shift"]) == (200, "confirmed", "continuous")
-    _, run = await call("POST", f"/customers/C-1/scores/{month}", by="analyst")
+    _, run = await call("POST", f"/customers/C-1/scores/{month}", by="chief")
     await worked(portrait, call, run["run_id"])
     _, now = await call("GET", f"/customers/C-1/scores/{month}", by="contact")
     assert (now["shift"], now["shift_status"]) == ("continuous", "confirmed")
@@ -248,7 +248,7 @@ async def disputed(portrait: Portrait, call: Caller, month: str, score: dict[str
     assert told == dispute["evidence"]
     assert (told["score"], told["run_id"], told["disputed_by"]) == (score["score"], score["run_id"], "contact")
     assert {s["indicator"] for s in told["sub_scores"]} == {s["indicator"] for s in score["sub_scores"]}
-    _, kept = await call("GET", "/customers/C-1/disputes", by="analyst")
+    _, kept = await call("GET", "/customers/C-1/disputes", by="chief")
     assert [d["dispute_id"] for d in kept] == [dispute["dispute_id"]]
     assert (await call("GET", "/customers/C-2/disputes", by="contact"))[0] == 404
 
