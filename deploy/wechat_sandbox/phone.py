@@ -116,7 +116,7 @@ class Phones:
         said = [(str(s["virtual_at"]), _mine(follower, s)) for s in follower.said]
         shown = sorted(received + said, key=lambda item: item[0], reverse=True)
         empty = '<li class="time">还没有消息 · no messages yet</li>'
-        before = [at for at, _ in shown[1:]] + [""]
+        before = [*(at for at, _ in shown[1:]), ""][: len(shown)]
         items = (
             f"<li>{'' if _when(at) == _when(last) else _stamp(at)}{html}</li>"
             for (at, html), last in zip(shown, before, strict=True)

@@ -53,6 +53,8 @@ from services.notify.delivery.auditor import audit
 from services.notify.directory import publishing
 from services.notify.directory.api import router as directory_router
 from services.notify.policy.api import router as policy_router
+from services.notify.privacy import api as privacy_api
+from services.notify.privacy.requests import erase_due, keep_no_longer
 from services.notify.templates.api import router as templates_router
 from services.notify.wechat import api as wechat_api
 
@@ -131,6 +133,7 @@ SERVICE = Service(
         announcements_router,
         callbacks.router,
         wechat_api.router,
+        privacy_api.router,
         door_router(service="notify", events=RELAYED),
     ),
     jobs=(
@@ -142,6 +145,8 @@ SERVICE = Service(
         Job(name="check-reachability", every=jobs.HOURLY, run=jobs.check_reachability),
         Job(name="forget-old-plannings", every=jobs.DAILY, run=jobs.forget_old_plannings),
         Job(name="ask-for-confirmation", every=jobs.HOURLY, run=jobs.ask_for_confirmation),
+        Job(name="notify-erasure", every=timedelta(seconds=5), run=erase_due),
+        Job(name="notify-retention", every=timedelta(hours=24), run=keep_no_longer),
     ),
     start=sending,
 )

@@ -26,6 +26,7 @@ from services.notify.tables.organisation import (
 )
 from services.notify.tables.people import account, contact, customer, engagement, person
 from services.notify.tables.policies import planning, policy_version
+from services.notify.tables.privacy import privacy_request
 from services.notify.tables.tasks import task
 from services.notify.tables.templates import template_version
 from services.notify.tables.tickets import ticket
@@ -76,6 +77,7 @@ __all__ = [
     "post",
     "post_deputy",
     "preference",
+    "privacy_request",
     "quiet_hours",
     "set_part",
     "task",
