@@ -36,9 +36,9 @@ async def invite(work: Work, person_id: PersonId) -> schemas.Invitation:
 
 @router.get("/wechat/bind/{token}", summary="打开绑定邀请 Open an invitation to bind", status_code=303)
 @public("signed invitation of one person")
-async def begin(request: Request, token: Annotated[str, Path(max_length=80)]) -> Response:
+async def open_invitation(request: Request, token: Annotated[str, Path(max_length=80)]) -> Response:
     _only(request, allowed=())
-    login = await binding.begin(_database(request), token=token)
+    login = await binding.open_login(_database(request), token=token)
     response = RedirectResponse(login.address, status_code=303)
     response.set_cookie(
         binding.COOKIE, login.browser, max_age=int(binding.LOGIN_LIFE.total_seconds()), path="/notify/v1/wechat",

@@ -107,7 +107,7 @@ async def invite(work: UnitOfWork, *, person_id: str) -> schemas.Invitation:
     return schemas.Invitation(link=f"{base}/notify/v1/wechat/bind/{token}", expires_at=work.now + LIFETIME)
 
 
-async def begin(database: Database, *, token: str) -> Login:
+async def open_login(database: Database, *, token: str) -> Login:
     """Raises `LinkInvalid`."""
     invitation_id = opened_link(token, key=_link_key(), now=database.clock.now())
     if invitation_id is None:
