@@ -33,8 +33,9 @@ class Breaker:
 
     def note_clean(self, records: Sequence[Record]) -> None:
         """The same as `note` of each, for records without poison."""
-        for where in {(record.topic, record.partition) for record in records}:
-            self.in_a_row[where] = 0
+        if any(self.in_a_row.values()):
+            for where in {(record.topic, record.partition) for record in records}:
+                self.in_a_row[where] = 0
         if self.by_source:
             for source, count in Counter(map(_source, records)).items():
                 self._clean(source, count)

@@ -30,7 +30,8 @@ class BulkLoop(Loop):
             with metrics.HANDLER_SECONDS.labels(self.label, self.profile.topic).time():
                 rejected = await self._patiently(lambda part=part: self._apply(part), what="database")
             self._note_part(part, guilty={id(r.record) for r in rejected})
-            await self.consumer.commit({(r.topic, r.partition): r.offset + 1 for r in part})
+            last = {record.partition: record for record in part}  # of one topic, and each partition in its order
+            await self.consumer.commit({(r.topic, r.partition): r.offset + 1 for r in last.values()})
             faults.point("offset-committed")
             self._turned()
 

@@ -7,23 +7,20 @@ import msgspec
 
 
 class Headers(Mapping[str, str]):
-    """Decoded when read. A header without a value is not there; of two of one name the last counts."""
+    """Decoded when read. A header without a value is not there; of two of one name the last counts.
 
-    __slots__ = ("_by_name", "_raw")
+    Made into a dict at once: the client's list of pairs, kept for a batch, costs more memory and collection than that.
+    """
+
+    __slots__ = ("undecoded",)
 
     def __init__(self, raw: Iterable[tuple[str, bytes | None]]) -> None:
-        self._raw = raw
-        self._by_name: dict[str, bytes | None] | None = None
+        self.undecoded = dict(raw)
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> "Headers":
-        return cls([(name, text.encode()) for name, text in headers.items()])
-
-    @property
-    def undecoded(self) -> dict[str, bytes | None]:
-        if self._by_name is None:
-            self._by_name = dict(self._raw)
-        return self._by_name
+        """`headers` itself if it is of this kind."""
+        return headers if type(headers) is cls else cls([(name, text.encode()) for name, text in headers.items()])
 
     def get(self, name: str, default: Any = None) -> Any:
         value = self.undecoded.get(name)
@@ -60,6 +57,9 @@ def by_type(records: Sequence[Record]) -> dict[str, list[Record]]:
     found: dict[bytes, list[Record]] = {}
     for record in records:
         headers = record.headers
-        told = headers.undecoded.get("ce_type") if type(headers) is Headers else headers.get("ce_type", "").encode()
-        found.setdefault(told or b"", []).append(record)
+        told = (headers if type(headers) is Headers else Headers.of(headers)).undecoded.get("ce_type") or b""
+        if told in found:
+            found[told].append(record)
+        else:
+            found[told] = [record]
     return {told.decode("utf-8", "replace"): some for told, some in found.items()}

@@ -13,7 +13,7 @@ from services.kernel.broker import Record
 from services.kernel.wire import Poison, Window
 from services.kernel.wire import decode as decode_by_contract
 from services.portrait.metering.decode import Decoded, decode_blocks
-from services.portrait.metering.plain import read_plain
+from services.portrait.metering.plain import NOT_PLAIN, Moments, microseconds, plain_time, read_plain
 from services.portrait.rules.day_block import CHANNELS, FIELDS, FROM_MEAN_POWER, QUALITIES, WIDTH, BlockKey
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
@@ -224,6 +224,46 @@ def test_the_hot_path_lays_the_offers_that_the_contract_would() -> None:
             assert getattr(mine.batch.offers, name).tolist() == getattr(theirs.batch.offers, name).tolist(), body
         compared += 1
     assert compared > 200
+
+
+def test_a_time_put_together_of_minute_and_rest_is_the_time_of_the_whole_text() -> None:
+    seed = 20260702
+    rng, plain, moments = random.Random(seed), 0, Moments()
+    times = [time for time in STRANGE if isinstance(time, str) and len(time) > 15]
+    times += ["1992-01-01T00:00:00-23:59", "2099-12-31T23:59:59.000001+23:59", "1991-12-31T23:59:59Z"]
+    for _ in range(20_000):
+        text = list(rng.choice(times))
+        for _ in range(rng.randrange(3)):
+            where = rng.randrange(len(text))
+            text[where : where + rng.randrange(2)] = rng.choice(["", *"0123456789:-+TZ. é１"])
+        whole = "".join(text)
+        moment = plain_time(whole)
+        expected = NOT_PLAIN if moment is None else microseconds(moment)
+        for said in (whole, whole.encode()):
+            assert moments[said] == expected, (seed, said)
+        plain += moment is not None
+    assert plain > 2_000
+
+
+def test_odd_records_among_many_are_found_and_the_others_take_the_hot_path() -> None:
+    bodies = [{**BODY, "usage_point_id": f"UP-{n}", "values": [n]} for n in range(2_500)]
+    odd = {0, 7, 999, 1_000, 1_001, 2_499}
+    records = [
+        record({**body, "later_field": 1} if n in odd else body, key=f"UP-{n}", event_id=f"e-{n}")
+        for n, body in enumerate(bodies)
+    ]
+    told, left = read_plain(records, now=NOW, window=Window())
+    assert told is not None
+    assert left == [records[n] for n in sorted(odd)]
+    assert told.values.tolist() == [n for n in range(2_500) if n not in odd]
+    assert sorted(decoded(*records).batch.offers.value.tolist()) == list(range(2_500))
+
+
+def test_a_member_twice_in_one_record_is_not_made_up_for_by_another() -> None:
+    double = json.dumps(BODY)[:-1].encode() + b', "values": [1]}'
+    few = json.dumps({name: value for name, value in BODY.items() if name != "kind"}).encode()
+    left = read_plain([record(double), record(few), record(BODY)], now=NOW, window=Window())[1]
+    assert [r.value for r in left] == [double, few]
 
 
 @pytest.mark.parametrize(
