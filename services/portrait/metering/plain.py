@@ -1,7 +1,7 @@
 """The hot path of interval blocks: records in the plain form that nearly all have, read as columns.
 
 It judges nothing: what is not plain, or fails a check here, is left to the published contract, whose verdict counts.
-A few hundred records are checked together, by calls on whole columns; where something is not plain they are halved
+Up to a thousand records are checked together, by calls on whole columns; where something is not plain they are halved
 until the odd ones stand alone, so that one strange record costs its neighbours little.
 """
 
@@ -111,6 +111,7 @@ class Moments(dict[Any, int]):
         minute, rest = self._minutes[text[:16]], self._rests[text[16:]]
         found = self[text] = NOT_PLAIN if minute is None or rest is None else minute + rest - _1992_US
         return found
+
 
 def plain_time(text: str) -> datetime | None:
     if not _PLAIN_TIME.match(text):
@@ -245,8 +246,8 @@ def _plain_attributes(records: Sequence[Record]) -> tuple[Sequence[bytes], Colum
 def _plain_blocks(records: Sequence[Record]) -> Sequence[Any]:
     """The columns of `Block`, each with an element per record. Raises `_NotPlain`."""
     bodies = [record.value or b"" for record in records]
-    together = b"".join(bodies)
-    if b"\\" in together or max(map(len, bodies)) > MAX_RECORD_BYTES:
+    joined = b"".join(bodies)
+    if b"\\" in joined or max(map(len, bodies)) > MAX_RECORD_BYTES:
         raise _NotPlain
     try:
         columns = list(zip(*map(_members, map(_read, bodies)), strict=True))
@@ -259,7 +260,7 @@ def _plain_blocks(records: Sequence[Record]) -> Sequence[Any]:
     # JSON libraries silently drop the first of two members of one name. Nothing is escaped and all names are known,
     # so a doubled one shows as quotation marks too many; no record can have too few, so their sum tells of each.
     marks = len(bodies) * _QUOTES_BESIDE_QUALITY + 2 * (len(bodies) - len(listed) + sum(len(q) for q, _ in listed))
-    if np.count_nonzero(np.frombuffer(together, np.uint8) == _QUOTE) != marks:
+    if np.count_nonzero(np.frombuffer(joined, np.uint8) == _QUOTE) != marks:
         raise _NotPlain
     return columns
 
