@@ -13,7 +13,7 @@ class Behaviour(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    callback_url: str | None = Field(default=None, pattern=r"^http://(127\.0\.0\.1|localhost)(:\d+)?/")
+    callback_url: str | None = Field(default=None, pattern=r"^https?://(127\.0\.0\.1|localhost)(:\d+)?/")
     push_mode: PushMode = "encrypted"
     push_format: Literal["xml", "json"] = "xml"
     push_time: Literal["virtual", "wall"] = Field(default="virtual", description="what the signed timestamp follows")

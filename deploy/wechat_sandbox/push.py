@@ -40,7 +40,8 @@ class Pusher:
         self.log: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
     async def __aenter__(self) -> "Pusher":
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_PARALLEL))
+        # Pushes go to this machine only, where nobody vouches for a certificate.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_PARALLEL, ssl=False))
         return self
 
     async def __aexit__(self, *_: object) -> None:

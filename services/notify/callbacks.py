@@ -10,13 +10,11 @@ from services.kernel.work import Database
 from services.notify.adapters.wechat.callbacks import (
     ANSWER,
     CallbackRefused,
-    CallbackSecurity,
     CallbackUnreadable,
     open_address_check,
     open_callback,
 )
-from services.notify.adapters.wechat.crypto import Envelope, EnvelopeKey
-from services.notify.settings import notify_settings
+from services.notify.adapters.wechat.security import callback_security
 from services.notify.wechat import pushes
 
 log = logging.getLogger(__name__)
@@ -28,7 +26,7 @@ router = service_router("notify")
 async def check(request: Request) -> Response:
     database: Database = request.app.state.databases["notify"]
     try:
-        echo = open_address_check(query=request.query_params, security=_security(), now=database.clock.now())
+        echo = open_address_check(query=request.query_params, security=callback_security(), now=database.clock.now())
     except CallbackRefused as refused:
         return _refuse(refused)
     return Response(echo, media_type="text/plain")
@@ -40,7 +38,10 @@ async def pushed(request: Request) -> Response:
     database: Database = request.app.state.databases["notify"]
     try:
         callback = open_callback(
-            query=request.query_params, body=await request.body(), security=_security(), now=database.clock.now()
+            query=request.query_params,
+            body=await request.body(),
+            security=callback_security(),
+            now=database.clock.now(),
         )
     except CallbackRefused as refused:
         return _refuse(refused)
@@ -50,24 +51,6 @@ async def pushed(request: Request) -> Response:
     index = await pushes.store(database, callback)
     later = None if index is None else BackgroundTask(pushes.handle, database, index)
     return Response(ANSWER, media_type="text/plain", background=later)
-
-
-def _security() -> CallbackSecurity:
-    settings = notify_settings()
-    aes_key = settings.wechat_encoding_key()
-    envelope = None
-    if aes_key is not None:
-        last = settings.wechat_last_encoding_key()
-        envelope = Envelope(
-            settings.wechat_app_id,
-            EnvelopeKey.parse(encoding_aes_key=aes_key),
-            None if last is None else EnvelopeKey.parse(encoding_aes_key=last),
-        )
-    return CallbackSecurity(
-        token=settings.wechat_callback_secret(),
-        envelope=envelope,
-        require_encryption=not settings.wechat_plain_callbacks,
-    )
 
 
 def _refuse(refused: CallbackRefused) -> Response:

@@ -23,6 +23,8 @@ from services.notify.adapters.wecom import Wecom
 from services.notify.channel_settings import ChannelSettings, channel_settings
 from services.notify.delivery.sender import CALL_SECONDS, WIDTH, Sender
 from services.notify.delivery.wechat import WechatChannel
+from services.notify.edge.link import EdgeCalls, EdgeChannel, linked
+from services.notify.edge.settings import edge_settings
 from services.notify.wechat import accounts
 from services.notify.wechat.desk import desk_beside
 
@@ -105,6 +107,10 @@ def _wecom(given: ChannelSettings, session: aiohttp.ClientSession, now: Callable
 
 
 async def _wechat(stack: AsyncExitStack, database: Database) -> list[Channel]:
+    if edge_settings().url:
+        calls = await stack.enter_async_context(EdgeCalls(settings=edge_settings()))
+        await stack.enter_async_context(linked(database=database, calls=calls, inner_url=edge_settings().inner_url))
+        return [EdgeChannel(calls=calls)]
     if not accounts.configured():
         log.warning("KEYLINE_WECHAT_BASE_URL is not set: messages go to the next channel")
         return []

@@ -1,0 +1,188 @@
+"""The inner zone's side: opens every connection, takes what the edge owes, sends messages through it."""
+
+import asyncio
+import base64
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import aiohttp
+
+from services.kernel.work import Database
+from services.notify.adapters.port import Accepted, ChannelError, Outgoing
+from services.notify.adapters.wechat.callbacks import CallbackRefused, CallbackUnreadable, open_callback
+from services.notify.adapters.wechat.errors import WechatUnreachable, refusal
+from services.notify.adapters.wechat.security import callback_security
+from services.notify.delivery.wechat import channel_error
+from services.notify.edge.seal import HEADER, SealRefused, Verifier, sealed
+from services.notify.edge.settings import EdgeSettings
+from services.notify.rules.retries import FailureKind
+from services.notify.wechat import pushes
+
+log = logging.getLogger(__name__)
+_WAIT_S = 10.0
+_MOST_TRIES = 5
+
+
+class EdgeUnreachable(Exception):
+    """No genuine answer came. `ambiguous`: the edge may have acted."""
+
+    def __init__(self, reason: str, *, ambiguous: bool) -> None:
+        super().__init__(reason)
+        self.ambiguous = ambiguous
+
+
+class EdgeCalls:
+    """Signed calls of the one port. Used as an async context manager."""
+
+    def __init__(self, *, settings: EdgeSettings) -> None:
+        self._url = settings.url.rstrip("/")
+        self._keys = settings.zone_keys()
+        self._verifier = Verifier(keys=self._keys)
+        self._tls = ssl.create_default_context(cafile=None if settings.authority is None else str(settings.authority))
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._tls, limit=80))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def call(self, path: str, said: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
+        """Raises `EdgeUnreachable`."""
+        raw = json.dumps(said, ensure_ascii=False).encode()
+        seal = sealed(self._keys, purpose=path, body=raw)
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=3)
+        try:
+            async with self._session.post(
+                self._url + path, data=raw, headers={HEADER: seal}, timeout=timeout
+            ) as response:
+                answer, status = await response.read(), response.status
+                answered = response.headers.get(HEADER, "")
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise EdgeUnreachable(type(error).__name__, ambiguous=False) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise EdgeUnreachable(type(error).__name__, ambiguous=True) from None
+        if status != 200:
+            raise EdgeUnreachable(f"HTTP {status}", ambiguous=status >= 500)
+        try:
+            self._verifier.check(answered, purpose=seal, body=answer)
+        except SealRefused as refused:
+            raise EdgeUnreachable(f"answer refused: {refused}", ambiguous=True) from None
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
+class EdgeChannel:
+    """WeChat through the edge, as the sender sees it."""
+
+    name = "wechat"
+    dedupe = timedelta(minutes=8)
+    shared = True
+
+    def __init__(self, *, calls: EdgeCalls) -> None:
+        self._calls = calls
+
+    async def send(self, message: Outgoing) -> Accepted:
+        said = {"id": message.message_id, "openid": message.address, "template_id": message.template_id,
+                "values": dict(message.fields), "url": message.link}  # fmt: skip
+        try:
+            found = await self._calls.call("/edge/send", said, seconds=9.0)
+        except EdgeUnreachable as error:
+            raise ChannelError(f"edge: {error}", kind=FailureKind.TRANSIENT, ambiguous=error.ambiguous) from None
+        if "accepted" in found:
+            msgid = found["accepted"]["msgid"]
+            return Accepted(reference=None if msgid is None else str(msgid))
+        if found["errcode"] is None:
+            raise channel_error(WechatUnreachable(reason=found["words"], ambiguous=found["ambiguous"]))
+        raise channel_error(refusal(errcode=found["errcode"], errmsg=found["words"]))
+
+
+class EdgeLink:
+    """Takes what is owed in order and says so only after it is stored; answers visitors from our own API."""
+
+    def __init__(self, *, database: Database, calls: EdgeCalls, inner_url: str) -> None:
+        self._database = database
+        self._calls = calls
+        self._inner_url = inner_url.rstrip("/")
+        self._taken = 0
+        self._answers: dict[str, Any] = {}
+        self.running = True
+
+    async def run(self) -> None:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            while self.running:
+                try:
+                    await self._turn(session)
+                except EdgeUnreachable as error:
+                    log.warning("edge out of reach: %s", error)
+                    await asyncio.sleep(0.5)
+                except Exception:
+                    log.exception("edge link")
+                    await asyncio.sleep(0.5)
+
+    async def _turn(self, session: aiohttp.ClientSession) -> None:
+        answers = dict(self._answers)
+        said = {"taken": self._taken, "answers": answers, "wait_s": 0 if answers else _WAIT_S}
+        found = await self._calls.call("/edge/exchange", said, seconds=_WAIT_S + 10)
+        for visit in answers:
+            self._answers.pop(visit, None)
+        for item in found["items"]:
+            if item["kind"] == "push":
+                await self._take_push(item)
+            else:
+                self._answers[item["id"]] = await self._visited(session, item)
+            self._taken = item["seq"]
+
+    async def _take_push(self, item: Mapping[str, Any]) -> None:
+        """Judged by the hour at which the edge took it, which its envelope vouches for."""
+        at = datetime.fromisoformat(item["at"])
+        try:
+            callback = open_callback(
+                query=item["query"], body=base64.b64decode(item["body"]), security=callback_security(), now=at
+            )
+        except (CallbackRefused, CallbackUnreadable) as refused:
+            log.error("the edge passed on a push that we refuse: %s", refused)
+            return
+        index = await pushes.store(self._database, callback)
+        if index is not None:
+            await pushes.handle(self._database, index)
+
+    async def _visited(self, session: aiohttp.ClientSession, item: Mapping[str, Any]) -> dict[str, Any]:
+        """A visit that our API cannot serve is tried again, then answered as failed: it holds up no other."""
+        for _ in range(_MOST_TRIES):
+            try:
+                return await self._visit(session, item)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                log.warning("visit not served: %s", type(error).__name__)
+                await asyncio.sleep(0.5)
+        log.error("visit given up", extra={"path": item["path"].rsplit("/", 1)[0]})
+        return {"status": 503, "headers": [], "body": ""}
+
+    async def _visit(self, session: aiohttp.ClientSession, item: Mapping[str, Any]) -> dict[str, Any]:
+        url = f"{self._inner_url}{item['path']}{'?' + item['query'] if item['query'] else ''}"
+        async with session.request(
+            item["method"], url, headers=item["headers"], data=base64.b64decode(item["body"]), allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=10),
+        ) as response:  # fmt: skip
+            body = base64.b64encode(await response.read()).decode()
+            headers = [(name, value) for name, value in response.headers.items()]
+            if response.status >= 500:
+                response.raise_for_status()
+            return {"status": response.status, "headers": headers, "body": body}
+
+
+@asynccontextmanager
+async def linked(*, database: Database, calls: EdgeCalls, inner_url: str) -> AsyncIterator[EdgeLink]:
+    link = EdgeLink(database=database, calls=calls, inner_url=inner_url)
+    task = asyncio.create_task(link.run(), name="edge-link")
+    try:
+        yield link
+    finally:
+        link.running = False
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
