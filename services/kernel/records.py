@@ -9,7 +9,7 @@ import msgspec
 class Headers(Mapping[str, str]):
     """Decoded when read. A header without a value is not there; of two of one name the last counts.
 
-    Made into a dict at once: the client's list of pairs, kept for a batch, costs more memory and collection than that.
+    Made into a dict at once: to keep the client's lists of pairs for a batch is dearer (docs/adr/0008).
     """
 
     __slots__ = ("undecoded",)
