@@ -64,6 +64,7 @@ FITTING: dict[str, Any] = {
     "inspection.inspection_plan.reason": "cycle",
     "notify.delivery.event_class": "fault-outage",
     "notify.notice_proof.level": "call-recorded",
+    "notify.privacy_request.kind": "correction",
     "notify.ticket.kind": "complaint",
     "notify.ticket.channel": "desk",
     "notify.delivery.facts": json.dumps(facts_of(templates()["fault-outage"].facts, TYPICAL)),

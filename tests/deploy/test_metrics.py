@@ -31,6 +31,7 @@ ALSO = {
     "template": "the template keys of notify's policy",
     "finding": "the findings of notify's auditor",
     "standing": "the standings of a notice",
+    "priority": "the priorities P0 to P3",
 }
 """Labels beyond the four of the house, each with the bounded set it is taken from."""
 

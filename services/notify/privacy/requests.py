@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, exists, insert, select, true, update
 
+from services.kernel.auth.grants import visible
 from services.kernel.errors import NotFound
 from services.kernel.jobs import JobRun
 from services.kernel.work import UnitOfWork
@@ -62,7 +63,7 @@ async def copy_of(work: UnitOfWork, *, person_id: str) -> schemas.PersonalCopy:
 
 
 async def open_requests(work: UnitOfWork, *, limit: int) -> schemas.Requests:
-    query = select(privacy_request).where(_r.done_at.is_(None)).order_by(_r.due_at).limit(limit)
+    query = select(privacy_request).where(_r.done_at.is_(None), _in_reach(work)).order_by(_r.due_at).limit(limit)
     return schemas.Requests(
         items=[
             schemas.OpenRequest(request_id=r.request_id, person_id=r.person_id, kind=r.kind, asked_at=r.asked_at,
@@ -72,9 +73,17 @@ async def open_requests(work: UnitOfWork, *, limit: int) -> schemas.Requests:
     )  # fmt: skip
 
 
+def _in_reach(work: UnitOfWork) -> ColumnElement[bool]:
+    """As `queries.require_person`: through one of the person's customers; who sees everything reaches everybody."""
+    if work.scope.everything:
+        return true()
+    e = engagement.c
+    return exists().where(e.person_id == _r.person_id, visible(e.customer_id, work=work))
+
+
 async def settle(work: UnitOfWork, *, request_id: Any) -> None:
     """A correction or copy was given; an erasure settles itself. Raises `NotFound`."""
-    where = (_r.request_id == request_id, _r.done_at.is_(None), _r.kind != "erasure")
+    where = (_r.request_id == request_id, _r.done_at.is_(None), _r.kind != "erasure", _in_reach(work))
     done = update(privacy_request).where(*where).values(done_at=work.now, done_by=work.actor.person_id)
     if (await work.db.execute(done.returning(_r.request_id))).first() is None:
         raise NotFound(what_zh="待办请求", what_en="open request", field="request_id")
