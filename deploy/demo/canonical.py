@@ -153,6 +153,8 @@ ONLY: dict[str, str] = {
 """Rows compared: a read that is asked again is noted again, and a call that a kill cut off is noted as lost."""
 
 NOT_BUSINESS: dict[str, str] = {
+    "notify.wechat_push": "pushes as the provider sent them, named by its ids and times; what they did is compared",
+    "notify.wechat_token": "a token that the provider gave, and when",
     "notify.token_bucket": "what is left of the sending limits right now",
     "notify.circuit": "how a provider behaved lately",
     "portrait.changed_days": "a queue of work, in the batches of this run",

@@ -41,7 +41,7 @@ def violation(number: int, day: date, kind: str) -> marketing.ViolationRecorded:
 
 
 async def seen(call: Caller) -> dict[str, dict[str, Any]]:
-    status, found = await call("GET", "/customers/C-1/indicators", by="analyst")
+    status, found = await call("GET", "/customers/C-1/indicators", by="manager")
     assert status == 200
     return {indicator["code"]: indicator for indicator in found}
 
@@ -59,7 +59,7 @@ async def test_each_indicator_tells_its_value_or_reason_formula_window_sources_a
     portrait: Portrait,
 ) -> None:
     await portrait.hear(archive())
-    await portrait.grant("analyst", "analyst", kind="everything")
+    await portrait.grant("manager", "account-manager", kind="everything")
     await portrait.grant("contact", "customer-contact", kind="owner", scope_id="C-1")
     async with portrait.served() as call:
         assert (await call("GET", "/customers/C-1/indicators", by="contact"))[0] == 403
