@@ -60,8 +60,14 @@ class Staying:
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                argv, cwd=PROJECT, stdout=out, stderr=subprocess.STDOUT, process_group=0
-            )  # fmt: skip
+                argv,
+                cwd=PROJECT,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            )
 
     @property
     def told(self) -> str:
