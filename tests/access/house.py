@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,16 +27,16 @@ from services.kernel.auth.grants import Grant, ScopeKind, replace_grants
 from services.kernel.broker import Record
 from services.kernel.consumer import Applier
 from services.kernel.manifest import Service
-from services.kernel.migrate import ROLES, ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.kernel.veil import pseudonyms_of
 from services.kernel.work import EVERYTHING, Actor, Cause, Database
 from services.notify.manifest import SERVICE as NOTIFY
 from services.outage.manifest import SERVICE as OUTAGE
 from services.portrait.manifest import SERVICE as PORTRAIT
+from tests.migrated import PASSWORD, dsn_of, empty_database
 
 SERVICES: dict[str, Service] = {s.name: s for s in (INSPECTION, OUTAGE, PORTRAIT, NOTIFY)}
-PASSWORD, AUDIENCE = "only-for-this-test", "keyline-tests"
+AUDIENCE = "keyline-tests"
 _numbers = count(1)
 
 
@@ -94,21 +93,13 @@ class Town:
 
 
 async def build_town(server: PostgresServer) -> Town:
-    name = f"town{time.time_ns()}"
-    admin = await asyncpg.connect(server.superuser_dsn)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    dsn = f"{server.superuser_dsn.rsplit('/', 1)[0]}/{name}"
+    name = await empty_database(server, *SERVICES.values())
     settings = KernelSettings(
         environment="test", database_host=server.host, database_port=server.port, database_name=name,
         database_password=SecretStr(PASSWORD), oidc_audience=AUDIENCE,
         pseudonym_key=SecretStr(base64.b64encode(bytes(range(32))).decode()),
     )  # fmt: skip
-    for service in SERVICES.values():
-        passwords = {f"{service.name}_{role}": PASSWORD for role in ROLES}
-        await ensure_roles(admin_dsn=dsn, service=service.name, passwords=passwords)
-        await migrate(service=service, settings=settings)
-    return Town(place=f"{server.host}:{server.port}/{name}", superuser_dsn=dsn, settings=settings)
+    return Town(place=f"{server.host}:{server.port}/{name}", superuser_dsn=dsn_of(server, name), settings=settings)
 
 
 @dataclass(kw_only=True)

@@ -24,15 +24,14 @@ from services.kernel.broker import Record
 from services.kernel.clock import ManualClock
 from services.kernel.consumer import Applier, Releaser
 from services.kernel.manifest import Service
-from services.kernel.migrate import ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.kernel.work import EVERYTHING, Actor, Cause, Database
 from services.notify.directory.vault import vault
 from services.notify.settings import notify_settings
+from tests.migrated import PASSWORD, dsn_of, empty_database
 
 NOW = datetime(2026, 6, 20, 2, 0, tzinfo=UTC)
 """Shortly after what the examples tell."""
-PASSWORD = "only-for-tests"
 NOT_COMPARED = {"interval_block": "tie"}
 """A number drawn from the event's identity: which of two equal tellings of a slot wins."""
 LEDGERS = {
@@ -119,21 +118,14 @@ async def consumers(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("KEYLINE_MASTER_KEY", base64.b64encode(bytes(range(32))).decode())
     notify_settings.cache_clear()
     vault.cache_clear()
-    name = f"x{uuid4().hex[:10]}"
-    root = await asyncpg.connect(postgres.superuser_dsn)
-    await root.execute(f"CREATE DATABASE {name}")
-    await root.close()
-    dsn = f"{postgres.superuser_dsn.rsplit('/', 1)[0]}/{name}"
+    name = await empty_database(postgres, *MANIFESTS.values())
     settings = KernelSettings(
         environment="test", database_host=postgres.host, database_port=postgres.port, database_name=name,
         database_password=SecretStr(PASSWORD),
     )  # fmt: skip
     opened: dict[str, Consumer] = {}
-    admin = await asyncpg.connect(dsn)
+    admin = await asyncpg.connect(dsn_of(postgres, name))
     for service in MANIFESTS.values():
-        passwords = {f"{service.name}_{role}": PASSWORD for role in ("api", "worker", "migrator")}
-        await ensure_roles(admin_dsn=dsn, service=service.name, passwords=passwords)
-        await migrate(service=service, settings=settings)
         database = Database(service=service.name, metadata=service.metadata, settings=settings)
         database.clock = ManualClock(now=NOW)
         opened[service.name] = Consumer(service=service, database=database, admin=admin)

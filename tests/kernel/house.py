@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ from joserfc.jwk import ECKey
 from deploy.local.processes import Child, Command, free_port
 from services.contracts.envelope import Event
 from services.kernel.auth.dev_issuer import issue, load_key
-from services.kernel.migrate import ensure_roles
 from tests.conftest import PROJECT, Stack
+from tests.kernel.echo import SERVICE
+from tests.migrated import PASSWORD, empty_database
 
-PASSWORD = "only-for-tests"
 AUDIENCE = "keyline-tests"
 
 
@@ -78,15 +77,6 @@ class EchoHouse:
         )
         self.child.start()
         return self.child
-
-    async def migrate(self) -> None:
-        environment = {**os.environ, **self.environment()}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.kernel.echo", "migrate", env=environment, cwd=PROJECT,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        _, errors = await process.communicate()
-        assert process.returncode == 0, errors.decode()
 
     async def admin(self) -> asyncpg.Connection:
         return await asyncpg.connect(self._dsn("superuser"))
@@ -194,14 +184,8 @@ def headers(type_: str, *, event_id: str | None = None, source: str = "tests") -
 
 async def open_house(stack: Stack, folder: Path) -> EchoHouse:
     """An empty database, migrated, with the issuer's key; the service is not started yet."""
-    name = f"t{uuid4().hex[:10]}"
-    admin = await asyncpg.connect(stack.postgres.superuser_dsn)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
+    name = await empty_database(stack.postgres, SERVICE)
     house = EchoHouse(
         stack=stack, name=name, folder=folder, key=load_key(folder / "issuer.json"), issuer_port=free_port()
     )
-    passwords = {f"echo_{role}": PASSWORD for role in ("api", "worker", "migrator")}
-    await ensure_roles(admin_dsn=house._dsn("superuser"), service="echo", passwords=passwords)
-    await house.migrate()
     return house

@@ -29,14 +29,14 @@ from services.contracts.envelope import Event
 from services.kernel.app import build_app
 from services.kernel.auth.dev_issuer import build_issuer, issue, load_key
 from services.kernel.broker import Consumer, TopicSpec, ensure_topics
-from services.kernel.migrate import ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.notify.directory.vault import vault
 from services.notify.settings import notify_settings
 from services.notify.templates.texts import registered_templates
 from tests.conftest import PROJECT, Stack
+from tests.migrated import PASSWORD, dsn_of, empty_database
 
-PASSWORD, AUDIENCE, TOPIC_PREFIX = "only-for-tests", "keyline-tests", "scenarios-"
+AUDIENCE, TOPIC_PREFIX = "keyline-tests", "scenarios-"
 
 
 class MovableClock:
@@ -153,8 +153,7 @@ class ScenarioHouse:
 @asynccontextmanager
 async def open_house(stack: Stack, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScenarioHouse]:
     services = manifests()
-    name = f"s{uuid4().hex[:10]}"
-    dsn = await _database(stack, name, [s.name for s in services])
+    name = await empty_database(stack.postgres, *services)
     async with AsyncExitStack() as exits:
         port, sandbox_port = free_port(), free_port()
         _told_to_notify(monkeypatch, sandbox_port)
@@ -170,8 +169,6 @@ async def open_house(stack: Stack, folder: Path, monkeypatch: pytest.MonkeyPatch
         )  # fmt: skip
         clock = MovableClock()
         settings.__dict__["clock"] = clock
-        for service in services:
-            await migrate(service=service, settings=settings)
         topics = {t.name: t for s in services for t in s.topics}
         heard = {t for s in services for t in (*s.single_topics, *(b.topic for b in s.bulk))}
         topics |= {name: TopicSpec(name=name) for name in heard - topics.keys()}  # said by nobody yet
@@ -191,24 +188,14 @@ async def open_house(stack: Stack, folder: Path, monkeypatch: pytest.MonkeyPatch
         partitions = [(t.name, p) for t in topics.values() for p in range(t.partitions)]
         consumer.assign([TopicPartition(TOPIC_PREFIX + name, p) for name, p in partitions])
         house = ScenarioHouse(
-            url=url, sandbox=f"http://127.0.0.1:{sandbox_port}", app=app, clock=clock, key=key, issuer=issuer, dsn=dsn,
+            url=url, sandbox=f"http://127.0.0.1:{sandbox_port}", app=app, clock=clock, key=key, issuer=issuer,
+            dsn=dsn_of(stack.postgres, name),
             session=await exits.enter_async_context(aiohttp.ClientSession()), producer=producer,
             consumer=consumer, admin=admin,
         )  # fmt: skip
         reading = asyncio.create_task(house.read())
         exits.callback(reading.cancel)
         yield house
-
-
-async def _database(stack: Stack, name: str, services: list[str]) -> str:
-    admin = await asyncpg.connect(stack.postgres.superuser_dsn)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    dsn = f"{stack.postgres.superuser_dsn.rsplit('/', 1)[0]}/{name}"
-    for service in services:
-        passwords = {f"{service}_{role}": PASSWORD for role in ("api", "worker", "migrator")}
-        await ensure_roles(admin_dsn=dsn, service=service, passwords=passwords)
-    return dsn
 
 
 def _told_to_notify(monkeypatch: pytest.MonkeyPatch, sandbox_port: int) -> None:

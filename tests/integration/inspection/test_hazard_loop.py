@@ -32,11 +32,10 @@ from services.kernel.auth.dev_issuer import build_issuer, issue, load_key
 from services.kernel.broker import Record
 from services.kernel.consumer import Applier, Releaser
 from services.kernel.jobs import JobRunner
-from services.kernel.migrate import ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
+from tests.migrated import PASSWORD, dsn_of, empty_database
 
-PASSWORD = "only-for-tests"
 AUDIENCE = "keyline-tests"
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -117,13 +116,7 @@ async def _served(app: FastAPI) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House]:
-    name = f"t{uuid4().hex[:10]}"
-    admin = await asyncpg.connect(postgres.superuser_dsn)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    superuser_dsn = f"{postgres.superuser_dsn.rsplit('/', 1)[0]}/{name}"
-    passwords = {f"inspection_{role}": PASSWORD for role in ("api", "worker", "migrator")}
-    await ensure_roles(admin_dsn=superuser_dsn, service="inspection", passwords=passwords)
+    name = await empty_database(postgres, SERVICE)
     key = load_key(tmp_path / "issuer.json")
     async with AsyncExitStack() as stack:
         issuer = "http://issuer.invalid"
@@ -135,14 +128,13 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             database_password=SecretStr(PASSWORD), oidc_issuer=issuer, oidc_audience=AUDIENCE,
             oidc_jwks_url=f"{keys}/jwks.json",
         )  # fmt: skip
-        await migrate(service=SERVICE, settings=settings)
         database = Database(service="inspection", metadata=SERVICE.metadata, settings=settings)
         stack.push_async_callback(database.close)
         url = await stack.enter_async_context(_served(build_app([SERVICE], settings=settings, role="api")))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         opened = House(
             applier=Applier(service=SERVICE, database=database), url=url, issuer=issuer, key=key,
-            superuser_dsn=superuser_dsn, session=session,
+            superuser_dsn=dsn_of(postgres, name), session=session,
         )  # fmt: skip
         await _staff(opened)
         yield opened

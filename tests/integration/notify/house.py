@@ -25,7 +25,6 @@ from services.kernel.app import build_app
 from services.kernel.auth.dev_issuer import build_issuer, issue, load_key
 from services.kernel.broker import Record
 from services.kernel.consumer import Applier
-from services.kernel.migrate import ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
 from services.notify.adapters.wechat.client import Account, WechatClient
@@ -35,8 +34,9 @@ from services.notify.adapters.wechat.transport import Transport
 from services.notify.delivery.sender import Sender
 from services.notify.delivery.wechat import WechatChannel
 from services.notify.manifest import SERVICE
+from tests.migrated import PASSWORD, dsn_of, empty_database
 
-PASSWORD, AUDIENCE = "only-for-tests", "keyline-tests"
+AUDIENCE = "keyline-tests"
 CALLBACK_TOKEN = "callback-token"
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
@@ -187,13 +187,7 @@ def record_of(event: Event, offset: int, event_id: str) -> Record:
 @asynccontextmanager
 async def open_house(postgres: PostgresServer, folder: Path) -> AsyncIterator[NotifyHouse]:
     """An empty migrated database of its own."""
-    name = f"n{uuid4().hex[:10]}"
-    root = await asyncpg.connect(postgres.superuser_dsn)
-    await root.execute(f"CREATE DATABASE {name}")
-    await root.close()
-    dsn = f"{postgres.superuser_dsn.rsplit('/', 1)[0]}/{name}"
-    passwords = {f"notify_{role}": PASSWORD for role in ("api", "worker", "migrator")}
-    await ensure_roles(admin_dsn=dsn, service="notify", passwords=passwords)
+    name = await empty_database(postgres, SERVICE)
     issuer = f"http://127.0.0.1:{free_port()}"
     settings = KernelSettings.model_validate(
         {
@@ -202,9 +196,8 @@ async def open_house(postgres: PostgresServer, folder: Path) -> AsyncIterator[No
             "oidc_issuer": issuer, "oidc_audience": AUDIENCE, "oidc_jwks_url": f"{issuer}/jwks.json",
         }
     )  # fmt: skip
-    await migrate(service=SERVICE, settings=settings)
     database = Database(service="notify", metadata=SERVICE.metadata, settings=settings)
-    admin = await asyncpg.connect(dsn)
+    admin = await asyncpg.connect(dsn_of(postgres, name))
     async with FakeWechat().running() as wechat:
         client = WechatClient(
             account=Account(app_id="wx-test", app_secret="secret"), tokens=InMemoryTokenStore(),

@@ -20,10 +20,11 @@ from services.notify.manifest import SERVICE
 from services.notify.privacy.erasure import pseudonym
 from tests.access.house import SERVICES
 from tests.integration.notify.account import AccountHouse, open_account
-from tests.integration.notify.house import PASSWORD, NotifyHouse, record_of
+from tests.integration.notify.house import NotifyHouse, record_of
 from tests.integration.notify.test_delivery import YEAR, fault, part, profile
 from tests.integration.notify.test_routes import post
 from tests.integration.notify.test_wechat_account import bound
+from tests.migrated import PASSWORD
 
 NAME, PHONE, MAIL = "金丝雀甲", "13987654321", "canary.mail@example.com"
 OPENID, WORDS, REPLY, TICKET = "o-canary-8c1f", "金丝雀的话", "金丝雀的答复", "金丝雀的工单"

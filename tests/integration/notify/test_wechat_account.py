@@ -16,9 +16,10 @@ from deploy.wechat_sandbox.settings import DEFAULT_APP_ID
 from services.notify.adapters.wechat.crypto import page_signature
 from services.notify.directory.vault import vault
 from tests.integration.notify.account import AccountHouse, new_browser, open_account
-from tests.integration.notify.house import PASSWORD, NotifyHouse
+from tests.integration.notify.house import NotifyHouse
 from tests.integration.notify.test_delivery import person, profile
 from tests.integration.notify.test_routes import post
+from tests.migrated import PASSWORD
 
 CANARY = "金丝雀-请勿外传"
 

@@ -1,7 +1,7 @@
-"""Postgres once, an empty schema and a served API per test."""
+"""An empty schema and a served API per test."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -9,47 +9,31 @@ import asyncpg
 import pytest
 from joserfc.jwk import ECKey
 
-from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.postgres import PostgresServer
 from deploy.local.processes import free_port
 from services.kernel.app import build_app
 from services.kernel.auth.dev_issuer import build_issuer
 from services.kernel.consumer import Applier
-from services.kernel.migrate import ensure_roles, migrate
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
 from services.outage.manifest import SERVICE
-from tests.integration.outage.house import NOW, PASSWORD, Edge, House, serving
-
-
-@pytest.fixture(scope="package")
-def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedPostgres(folder=tmp_path_factory.mktemp("outage") / "postgres", synchronous_commit="off")
-    try:
-        yield server.start().superuser_dsn
-    finally:
-        server.stop()
+from tests.integration.outage.house import NOW, Edge, House, serving
+from tests.migrated import PASSWORD, dsn_of, empty_database
 
 
 @pytest.fixture
-async def house(server_dsn: str) -> AsyncIterator[House]:
-    name = f"outage_{time.time_ns()}"
-    root = await asyncpg.connect(server_dsn)
-    await root.execute(f"CREATE DATABASE {name}")
-    await root.close()
-    dsn = server_dsn.rsplit("/", 1)[0] + f"/{name}"
-    logins = {f"outage_{role}": PASSWORD for role in ("api", "worker", "migrator")}
-    await ensure_roles(admin_dsn=dsn, service="outage", passwords=logins)
+async def house(postgres: PostgresServer) -> AsyncIterator[House]:
+    name = await empty_database(postgres, SERVICE)
     settings = KernelSettings(
         environment="test",
-        database_port=int(dsn.rsplit(":", 1)[1].split("/")[0]),
+        database_port=postgres.port,
         database_name=name,
         database_password=PASSWORD,
         as_of=NOW,
         as_of_started_at=time.time(),
     )
-    await migrate(service=SERVICE, settings=settings)
     database = Database(service="outage", metadata=SERVICE.metadata, settings=settings)
-    admin = await asyncpg.connect(dsn)
+    admin = await asyncpg.connect(dsn_of(postgres, name))
     yield House(admin=admin, settings=settings, database=database, applier=Applier(service=SERVICE, database=database))
     await database.close()
     await admin.close()

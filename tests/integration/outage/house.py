@@ -26,7 +26,6 @@ from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
 
 NOW = datetime(2026, 6, 15, 2, 0, tzinfo=UTC)
-PASSWORD = "only-for-this-test"
 
 
 @dataclass(kw_only=True)

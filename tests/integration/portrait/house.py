@@ -29,7 +29,7 @@ from services.kernel.work import EVERYTHING, Actor, Cause, Database
 from services.portrait.manifest import SERVICE
 from services.portrait.scoring.worker import ScoringWorker
 
-PASSWORD, AUDIENCE = "only-for-this-test", "keyline-tests"
+AUDIENCE = "keyline-tests"
 NOW = datetime.now(UTC)
 numbers = count(1)
 

@@ -18,9 +18,10 @@ from services.kernel.work import EVERYTHING, Actor, Cause
 from services.portrait.scoring.runs import request_run
 from services.portrait.scoring.worker import ScoringWorker
 from tests.conftest import PROJECT
-from tests.integration.portrait.house import PASSWORD, Caller, Portrait, numbers
+from tests.integration.portrait.house import Caller, Portrait, numbers
 from tests.integration.portrait.population import LAGGING, curve_batch, shape, store
 from tests.integration.portrait.sayings import agreement, archive, last_month
+from tests.migrated import PASSWORD
 
 CUSTOMERS, MONTHS = 60, 3
 SCORED = """
