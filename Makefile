@@ -18,12 +18,13 @@ $(READY): requirements.lock pyproject.toml
 
 setup: $(READY) ## make the virtual environment from the lock file
 
-lint: $(READY) ## ruff, mypy --strict, import boundaries, sizes, generated files
+lint: $(READY) ## ruff, mypy --strict, import boundaries, sizes, numbers, generated files
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy services deploy bench tests
 	$(VENV)/bin/lint-imports
 	$(RUN) -m tests.architecture.sizes
+	$(RUN) -m tests.architecture.numbers
 	$(RUN) -m services.contracts.generate --check
 	$(RUN) -m deploy.reference --check
 
@@ -49,8 +50,8 @@ contracts-released: $(READY) ## when a release is cut: today's schemas become th
 bench: $(READY) ## measured comparisons with baselines; NAME=store- runs those whose name begins so, QUICK=1 small ones
 	$(RUN) -m bench $(NAME) $(if $(QUICK),--quick)
 
-revision: $(READY) ## write the next migration of a service: make revision SERVICE=outage MESSAGE="Plans carry a window"
-	$(RUN) -m deploy.local.revision $(SERVICE) "$(MESSAGE)"
+revision: $(READY) ## write the next migration: make revision SERVICE=outage MESSAGE="Plans carry a window"; TABLES="a b": of these alone
+	$(RUN) -m deploy.local.revision $(SERVICE) "$(MESSAGE)" $(TABLES)
 
 up: $(READY) ## start Postgres and a broker under var/ and stay up until Ctrl-C
 	$(RUN) -m deploy.local up
