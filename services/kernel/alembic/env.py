@@ -10,8 +10,14 @@ _PARTITION = re.compile(r"_\d{6}(\d{2})?$")
 
 
 def _is_ours(_: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
-    """Monthly and daily partitions are made by functions of the schema, not by revisions."""
-    return not (kind == "table" and reflected and compared is None and _PARTITION.search(name or ""))
+    """Monthly and daily partitions are made by functions of the schema, not by revisions.
+
+    With the attribute `tables`, a revision is written for those tables alone.
+    """
+    if kind != "table":
+        return True
+    only = config.attributes.get("tables")
+    return not (reflected and compared is None and _PARTITION.search(name or "")) and (not only or name in only)
 
 
 context.configure(
@@ -22,6 +28,7 @@ context.configure(
     include_schemas=True,
     include_name=lambda name, kind, _: kind != "schema" or name == config.attributes["service"],
     include_object=_is_ours,
+    compare_server_default=True,
     transactional_ddl=True,
 )
 context.run_migrations()

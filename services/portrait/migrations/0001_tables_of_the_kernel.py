@@ -1,0 +1,263 @@
+"""Tables of the kernel."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision, down_revision, branch_labels, depends_on = "portrait_0001", None, None, None
+
+
+def upgrade() -> None:
+    upgrade_access_grant()
+    upgrade_audit()
+    upgrade_audit_root()
+    upgrade_dead_letter()
+    upgrade_idempotency_key()
+    upgrade_inbox()
+    upgrade_job_lease()
+    upgrade_outbox()
+    upgrade_outbox_stream()
+    upgrade_owner_area()
+    upgrade_state_version()
+    upgrade_waiting()
+
+
+def upgrade_access_grant() -> None:
+    op.create_table(
+        "access_grant",
+        sa.Column("origin", sa.String(length=128), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=40), nullable=False),
+        sa.Column("scope_kind", sa.String(length=12), nullable=False),
+        sa.Column("scope_id", sa.String(length=64), nullable=False),
+        sa.Column("acting_for", sa.String(length=64), nullable=True),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_to", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("origin", "ordinal", name=op.f("pk_access_grant")),
+        schema="portrait",
+    )
+    op.create_index("ix_access_grant_person_id", "access_grant", ["person_id"], unique=False, schema="portrait")
+
+
+def upgrade_audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("actor", sa.String(length=128), nullable=False),
+        sa.Column("acting_for", sa.String(length=64), nullable=True),
+        sa.Column("role", sa.String(length=40), nullable=True),
+        sa.Column("action", sa.String(length=80), nullable=False),
+        sa.Column("object_type", sa.String(length=60), nullable=False),
+        sa.Column("object_id", sa.String(length=128), nullable=False),
+        sa.Column("owner_id", sa.String(length=64), nullable=True),
+        sa.Column("cause_id", sa.String(length=160), nullable=False),
+        sa.Column("before_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("after_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("rows", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("exported", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.PrimaryKeyConstraint("seq", "at", name=op.f("pk_audit")),
+        schema="portrait",
+        postgresql_partition_by="RANGE (at)",
+    )
+
+
+def upgrade_audit_root() -> None:
+    op.create_table(
+        "audit_root",
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("merkle_root", sa.LargeBinary(), nullable=False),
+        sa.Column("chain_hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("minute", name=op.f("pk_audit_root")),
+        schema="portrait",
+    )
+
+
+def upgrade_dead_letter() -> None:
+    op.create_table(
+        "dead_letter",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("consumer", sa.String(length=80), nullable=False),
+        sa.Column("topic", sa.String(length=80), nullable=False),
+        sa.Column("type", sa.String(length=120), nullable=False),
+        sa.Column("source", sa.String(length=120), nullable=False),
+        sa.Column("event_id", sa.String(length=120), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=60), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("record_key", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("status", sa.String(length=12), server_default="open", nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=128), nullable=True),
+        sa.Column("settled_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
+        schema="portrait",
+    )
+
+
+def upgrade_idempotency_key() -> None:
+    op.create_table(
+        "idempotency_key",
+        sa.Column("person_id", sa.String(length=64), nullable=False),
+        sa.Column("route", sa.String(length=200), nullable=False),
+        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=False),
+        sa.Column("content_type", sa.String(length=80), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.PrimaryKeyConstraint("person_id", "route", "key", name=op.f("pk_idempotency_key")),
+        schema="portrait",
+    )
+
+
+def upgrade_inbox() -> None:
+    op.create_table(
+        "inbox",
+        sa.Column("consumer", sa.String(length=80), nullable=False),
+        sa.Column("source", sa.String(length=120), nullable=False),
+        sa.Column("id", sa.String(length=120), nullable=False),
+        sa.Column("body_hash", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "received_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.PrimaryKeyConstraint("consumer", "source", "id", name=op.f("pk_inbox")),
+        schema="portrait",
+    )
+    op.create_index("ix_inbox_received_at", "inbox", ["received_at"], unique=False, schema="portrait")
+
+
+def upgrade_job_lease() -> None:
+    op.create_table(
+        "job_lease",
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("holder", sa.String(length=128), nullable=True),
+        sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_job_lease")),
+        schema="portrait",
+    )
+
+
+def upgrade_outbox() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("aggregatetype", sa.String(length=80), nullable=False),
+        sa.Column("aggregateid", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.String(length=120), nullable=False),
+        sa.Column("topic", sa.String(length=80), nullable=False),
+        sa.Column("shard", sa.SmallInteger(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("seq", "created_at", name=op.f("pk_outbox")),
+        schema="portrait",
+        postgresql_partition_by="RANGE (created_at)",
+    )
+    op.create_index(
+        "ix_outbox_unpublished",
+        "outbox",
+        ["shard", "seq"],
+        unique=False,
+        schema="portrait",
+        postgresql_where=sa.text("published_at IS NULL"),
+    )
+
+
+def upgrade_outbox_stream() -> None:
+    op.create_table(
+        "outbox_stream",
+        sa.Column("aggregatetype", sa.String(length=80), nullable=False),
+        sa.Column("aggregateid", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("aggregatetype", "aggregateid", name=op.f("pk_outbox_stream")),
+        schema="portrait",
+    )
+
+
+def upgrade_owner_area() -> None:
+    op.create_table(
+        "owner_area",
+        sa.Column("owner_id", sa.String(length=64), nullable=False),
+        sa.Column("area_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", "area_id", name=op.f("pk_owner_area")),
+        schema="portrait",
+    )
+
+
+def upgrade_state_version() -> None:
+    op.create_table(
+        "state_version",
+        sa.Column("consumer", sa.String(length=80), nullable=False),
+        sa.Column("aggregatetype", sa.String(length=80), nullable=False),
+        sa.Column("aggregateid", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("consumer", "aggregatetype", "aggregateid", name=op.f("pk_state_version")),
+        schema="portrait",
+    )
+
+
+def upgrade_waiting() -> None:
+    op.create_table(
+        "waiting",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("consumer", sa.String(length=80), nullable=False),
+        sa.Column("topic", sa.String(length=80), nullable=False),
+        sa.Column("type", sa.String(length=120), nullable=False),
+        sa.Column("source", sa.String(length=120), nullable=False),
+        sa.Column("event_id", sa.String(length=120), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("reference_kind", sa.String(length=40), nullable=False),
+        sa.Column("reference_id", sa.String(length=128), nullable=False),
+        sa.Column("record_key", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "waiting_since", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.Column(
+            "next_try_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting")),
+        schema="portrait",
+    )
+    op.create_index("ix_waiting_next_try_at", "waiting", ["next_try_at"], unique=False, schema="portrait")
+    op.create_index(
+        "ix_waiting_reference", "waiting", ["reference_kind", "reference_id"], unique=False, schema="portrait"
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("waiting", schema="portrait")
+    op.drop_table("state_version", schema="portrait")
+    op.drop_table("owner_area", schema="portrait")
+    op.drop_table("outbox_stream", schema="portrait")
+    op.drop_table("outbox", schema="portrait")
+    op.drop_table("job_lease", schema="portrait")
+    op.drop_table("inbox", schema="portrait")
+    op.drop_table("idempotency_key", schema="portrait")
+    op.drop_table("dead_letter", schema="portrait")
+    op.drop_table("audit_root", schema="portrait")
+    op.drop_table("audit", schema="portrait")
+    op.drop_table("access_grant", schema="portrait")
