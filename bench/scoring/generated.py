@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from functools import cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from deploy.demo.measured import site_profiles, steel_plant
@@ -53,15 +54,16 @@ class BlockMonth:
     """Energy in Wh per interval (count, days, SLOTS), and reactive energy in varh per day (count, days)."""
 
     month: date
-    energy_wh: NDArray[np.int64]
+    energy_wh: NDArray[np.int32]
     lagging_varh: NDArray[np.int64]
     leading_varh: NDArray[np.int64]
     reactive: NDArray[np.bool_]
 
     def facts(self) -> Facts:
         present = self.energy_wh != MISSING
+        energy = np.where(present, self.energy_wh, 0)
         sums = MonthSums(
-            energy_wh=np.where(present, self.energy_wh, 0).sum(axis=(1, 2)),
+            energy_wh=energy.reshape(len(energy), -1).sum(axis=1, dtype=np.int64),
             minutes=present.sum(axis=(1, 2)) * 15,
             expected_minutes=np.full(len(self.energy_wh), self.energy_wh.shape[1] * 1440),
             lagging_varh=self.lagging_varh.sum(axis=1),
@@ -116,26 +118,36 @@ def block(number: int, *, count: int = BLOCK) -> Block:
     )
 
 
+def _alike(who: Block) -> dict[tuple[int, int], NDArray[np.int64]]:
+    """Who has the same shape, shifted alike."""
+    kind = who.shape * SLOTS + who.shift_slots + SLOTS // 2
+    return {
+        (number // SLOTS, number % SLOTS - SLOTS // 2): np.flatnonzero(kind == number)
+        for number in np.unique(kind).tolist()
+    }
+
+
 def months(who: Block) -> Iterator[BlockMonth]:
     """The year of a block, month by month; one customer in fifty has gaps, one in two hundred loses a month."""
     rng = np.random.default_rng([SEED, 3, who.first])
     years, noise = _year(), _noise()
-    slots = (np.arange(SLOTS)[None, :] - who.shift_slots[:, None]) % SLOTS
+    alike = _alike(who)
     gappy, silent = rng.random(who.count) < 0.02, rng.random(who.count) < 0.005
     for number, month in enumerate(MONTHS):
         days = ((month + timedelta(days=32)).replace(day=1) - month).days
         begin = month.timetuple().tm_yday - 1
         base = years[:, begin : begin + days]
-        energy = np.empty((who.count, days, SLOTS), np.int64)
-        offsets = rng.integers(0, _NOISE - days * SLOTS, who.count).tolist()
-        for place in range(who.count):
-            own = base[who.shape[place]][:, slots[place]] * who.scale[place]
-            energy[place] = own * noise[offsets[place] : offsets[place] + days * SLOTS].reshape(days, SLOTS)
-        holes = gappy[:, None, None] & (rng.random((who.count, days, 1)) < 0.08)
-        energy[np.broadcast_to(holes, energy.shape)] = MISSING
+        energy = np.empty((who.count, days, SLOTS), np.int32)
+        offsets = rng.integers(0, _NOISE - days * SLOTS, who.count)
+        windows = sliding_window_view(noise, days * SLOTS)
+        for (shape, shift), places in alike.items():
+            own = np.roll(base[shape], shift, axis=1) * who.scale[places, None, None]
+            energy[places] = own * windows[offsets[places]].reshape(own.shape)
+        holes = gappy[:, None] & (rng.random((who.count, days)) < 0.08)
         if number == 5:
-            energy[silent] = MISSING
-        daily = np.where(energy == MISSING, 0, energy).sum(axis=2)
+            holes[silent] = True
+        daily = np.where(holes, 0, energy.sum(axis=2, dtype=np.int64))
+        energy[holes] = MISSING
         yield BlockMonth(
             month=month,
             energy_wh=energy,

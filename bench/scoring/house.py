@@ -79,7 +79,7 @@ class Population:
     async def run(self, *, replicas: int = REPLICAS, sample: Sequence[str] = ()) -> Measured:
         """The scores of the year by replicas that are ready when the clock starts; ends when they are published."""
         await self.execute(
-            "TRUNCATE portrait.score, portrait.score_run, portrait.score_chunk, portrait.score_peer_group"
+            "TRUNCATE portrait.score_block, portrait.score_run, portrait.score_chunk, portrait.score_peer_group"
         )
         await self.execute("CHECKPOINT")
         run_id = await self._ask()

@@ -14,6 +14,7 @@ from services.portrait.in_month.tables import OWNED as OWNED_IN_MONTH
 from services.portrait.in_month.tables import in_month_tables
 from services.portrait.metering.derived_tables import derived_tables
 from services.portrait.metering.tables import interval_tables
+from services.portrait.scoring.score_view import score_view
 from services.portrait.scoring.tables import scoring_tables
 
 metadata = open_schema("portrait")
@@ -36,9 +37,9 @@ _exchange = exchange_tables(metadata)
 import_file, import_part, import_error = _exchange.import_file, _exchange.import_part, _exchange.import_error
 _scoring = scoring_tables(metadata)
 customer_shift = _scoring.customer_shift
-score_run, score_chunk, score, score_peer_group = (
-    _scoring.score_run, _scoring.score_chunk, _scoring.score, _scoring.score_peer_group,
-)  # fmt: skip
+score_run, score_chunk, score_block = _scoring.score_run, _scoring.score_chunk, _scoring.score_block
+score_peer_group = _scoring.score_peer_group
+score = score_view(schema="portrait")
 score_document, score_dispute = _scoring.score_document, _scoring.score_dispute
 Moment = DateTime(timezone=True)
 Money, Power = Numeric(16, 2), Numeric(14, 6)
@@ -235,7 +236,7 @@ OWNED = {
     table.name: "customer_id"
     for table in (
         customer, account, account_terms, site, usage_point, bill, violation, application, register_reading,
-        meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score, score_run,
+        meter_change, service_contact, open_hazard, customer_outage, profile, monthly_usage, score_block, score_run,
         interval_block, usage_point_holder, day_mark, gap_estimate, usage_revision,
         month_facts, customer_shift, score_dispute,
     )

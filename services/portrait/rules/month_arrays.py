@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.portrait.rules.day_block import MISSING
 from services.portrait.rules.measured import REASONS, Measured
-from services.portrait.rules.month_facts import DAYS, Facts
+from services.portrait.rules.month_facts import Facts
 from services.portrait.rules.month_indicators import SCORED, power_factor
 from services.portrait.rules.time_of_use import PEAK, VALLEY
 
@@ -113,32 +113,39 @@ def maximum_kw(facts: Facts) -> Floats:
 
 def _peak_valley(facts: Facts) -> MeasuredArray:
     slots = 1440 // facts["step_minutes"].astype(np.int64)
-    highest, lowest = (np.ascontiguousarray(facts[n].T).astype(np.float64) for n in ("day_maximum", "day_minimum"))
-    whole = np.ascontiguousarray(facts["day_present"].T) == slots
+    highest, lowest = facts["day_maximum"].astype(np.float64), facts["day_minimum"].astype(np.float64)
+    whole = facts["day_present"] == slots[:, None]
     running = whole & (highest > 0)
     rates = np.where(running, (highest - lowest) / highest, 0.0)
-    total = np.zeros(len(facts))
-    for day in range(DAYS):
-        total += rates[day]
-    days = running.sum(axis=0)
-    return MeasuredArray.of(total / days, (np.logical_not(whole.any(axis=0)), "no-data"), (days == 0, "zero-peak"))
+    # Accumulated day after day: `sum` would add in another order.
+    total, days = np.add.accumulate(rates, axis=1)[:, -1], running.sum(axis=1)
+    return MeasuredArray.of(total / days, (np.logical_not(whole.any(axis=1)), "no-data"), (days == 0, "zero-peak"))
 
 
 def _shares(
     facts: Facts, slot_periods: Mapping[tuple[int, int], NDArray[np.uint8]], some: Bools
 ) -> tuple[MeasuredArray, MeasuredArray]:
     sums = np.zeros((2, len(facts)), np.int64)
-    kinds = facts["month"].astype(np.int64) * 2000 + facts["step_minutes"]
-    for kind in np.unique(kinds).tolist():
-        month, step = divmod(kind, 2000)
-        chosen = np.flatnonzero(kinds == kind)
-        profile, periods = facts["profile"][chosen], slot_periods[month, step]
-        for row, wanted in enumerate((VALLEY, PEAK)):
-            inside = np.flatnonzero(np.isin(periods, list(wanted)))
-            sums[row, chosen] = profile[:, inside].sum(axis=1, dtype=np.int64)
+    for inside, chosen in _alike(facts, slot_periods).items():
+        profile = facts["profile"] if len(chosen) == len(facts) else facts["profile"][chosen]
+        for row, slots in enumerate(inside):
+            sums[row, chosen] = profile[:, list(slots)].sum(axis=1, dtype=np.int64)
     total = facts["total_wh"].astype(np.float64)
     refused = ((~some, "no-data"), (total <= 0, "zero-energy"))
     return MeasuredArray.of(sums[0] / total, *refused), MeasuredArray.of(sums[1] / total, *refused)
+
+
+def _alike(
+    facts: Facts, slot_periods: Mapping[tuple[int, int], NDArray[np.uint8]]
+) -> Mapping[tuple[tuple[int, ...], ...], NDArray[np.int64]]:
+    """The records whose valley and peak lie in the same slots of the day, by these slots."""
+    kinds, kind = np.unique(facts["month"].astype(np.int64) * 2000 + facts["step_minutes"], return_inverse=True)
+    found: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for number, (month, step) in enumerate(divmod(k, 2000) for k in kinds.tolist()):
+        codes = slot_periods[month, step].tolist()
+        inside = tuple(tuple(n for n, code in enumerate(codes) if code in wanted) for wanted in (VALLEY, PEAK))
+        found.setdefault(inside, []).append(number)
+    return {inside: np.flatnonzero(np.isin(kind, numbers)) for inside, numbers in found.items()}
 
 
 def _power_factor(facts: Facts) -> MeasuredArray:

@@ -71,22 +71,23 @@ def month_index(day: date) -> int:
     return day.year * 12 + day.month - 1
 
 
-def month_facts(*, month: date, step_minutes: int, energy_wh: NDArray[np.int64], sums: MonthSums) -> Facts:
+def month_facts(*, month: date, step_minutes: int, energy_wh: NDArray[np.signedinteger], sums: MonthSums) -> Facts:
     """WIDE records of many customers' month. `energy_wh` is (customers, days, slots), MISSING where incomplete."""
     customers, days, slots = energy_wh.shape
     present = energy_wh != MISSING
     known = np.where(present, energy_wh, 0)
+    day_total, day_maximum, day_present = known.sum(axis=2, dtype=np.int64), energy_wh.max(axis=2), present.sum(axis=2)
     facts = np.zeros(customers, WIDE)
     facts["month"], facts["days"], facts["step_minutes"] = month_index(month), days, step_minutes
-    facts["present"] = present.sum(axis=(1, 2))
-    facts["total_wh"] = known.sum(axis=(1, 2))
-    facts["maximum_wh"] = energy_wh.max(axis=(1, 2))  # MISSING is the smallest number there is
-    facts["day_total"][:, :days] = known.sum(axis=2)
-    facts["day_maximum"][:, :days] = energy_wh.max(axis=2)
-    facts["day_minimum"][:, :days] = np.where(present, energy_wh, -MISSING).min(axis=2)
-    facts["day_minimum"][:, :days][~present.any(axis=2)] = MISSING
-    facts["day_present"][:, :days] = present.sum(axis=2)
-    facts["profile"][:, :slots] = known.sum(axis=1)
+    facts["present"] = day_present.sum(axis=1)
+    facts["total_wh"] = day_total.sum(axis=1)
+    facts["maximum_wh"] = day_maximum.max(axis=1)  # MISSING is the smallest number there is
+    facts["day_total"][:, :days] = day_total
+    facts["day_maximum"][:, :days] = day_maximum
+    facts["day_minimum"][:, :days] = np.where(present, energy_wh, np.iinfo(energy_wh.dtype).max).min(axis=2)
+    facts["day_minimum"][:, :days][day_present == 0] = MISSING
+    facts["day_present"][:, :days] = day_present
+    facts["profile"][:, :slots] = known.sum(axis=1, dtype=np.int64)
     for name in MonthSums.__dataclass_fields__:
         facts[name] = getattr(sums, name)
     return facts
@@ -104,9 +105,9 @@ def encode(facts: Facts) -> list[bytes]:
 
 def decode(cells: Sequence[bytes]) -> Facts:
     """The record of each cell: NARROW if all of them are, else WIDE. Raises ValueError on bytes of another length."""
-    wide = np.fromiter((len(cell) != NARROW.itemsize for cell in cells), bool, len(cells))
-    if not wide.any():
+    if set(map(len, cells)) <= {NARROW.itemsize}:
         return np.frombuffer(b"".join(cells), NARROW)
+    wide = np.fromiter((len(cell) != NARROW.itemsize for cell in cells), bool, len(cells))
     facts = np.empty(len(cells), WIDE)
     for layout, chosen in ((NARROW, ~wide), (WIDE, wide)):
         joined = b"".join(cell for cell, there in zip(cells, chosen.tolist(), strict=True) if there)

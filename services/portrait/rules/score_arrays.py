@@ -55,9 +55,8 @@ def score_arrays(
 
 def _sub_scores(values: Floats, points: tuple[tuple[float, float], ...]) -> Floats:
     xs, ys = np.array([x for x, _ in points]), np.array([y for _, y in points])
-    right = np.clip(np.searchsorted(xs, values, side="left"), 1, len(xs) - 1)
-    x0, x1, y0, y1 = xs[right - 1], xs[right], ys[right - 1], ys[right]
-    inner = y0 + (y1 - y0) * (values - x0) / (x1 - x0)
+    left = np.searchsorted(xs[1:-1], values, side="left")
+    inner = ys[left] + np.diff(ys)[left] * (values - xs[left]) / np.diff(xs)[left]
     bounded: Floats = np.where(values <= xs[0], ys[0], np.where(values > xs[-1], ys[-1], inner))
     return bounded
 

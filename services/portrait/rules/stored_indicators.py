@@ -9,7 +9,7 @@ from services.portrait.rules.measured import Measured
 from services.portrait.rules.month_arrays import REASON_NAMES, MeasuredArray
 from services.portrait.rules.month_indicators import SCORED
 
-_STORED_REASONS = (
+STORED_REASONS = (
     "",
     "no-data",
     "incomplete-data",
@@ -23,9 +23,10 @@ _STORED_REASONS = (
     "too-few-indicators",
 )
 """Codes are stored for ever: names are appended, none ever moves."""
-_TO_STORED = np.array(
-    [_STORED_REASONS.index(name) if name in _STORED_REASONS else 255 for name in REASON_NAMES], np.uint8
+TO_STORED = np.array(
+    [STORED_REASONS.index(name) if name in STORED_REASONS else 255 for name in REASON_NAMES], np.uint8
 )
+"""By the codes of REASON_NAMES; 255 for a reason that no score can have."""
 ITEM_BYTES = 9
 
 
@@ -33,10 +34,10 @@ def encode(values: Mapping[str, MeasuredArray]) -> NDArray[np.uint8]:
     """One row of bytes for each record."""
     count = len(next(iter(values.values())).value)
     rows = np.empty((count, ITEM_BYTES * len(SCORED)), np.uint8)
-    for position, code in enumerate(SCORED):
-        said = np.where(values[code].reason == 0, values[code].value, 0.0).astype("<f8")
-        rows[:, 8 * position : 8 * position + 8] = said.view(np.uint8).reshape(count, 8)
-        rows[:, 8 * len(SCORED) + position] = _TO_STORED[values[code].reason]
+    reasons = np.stack([values[code].reason for code in SCORED], axis=1)
+    said = np.where(reasons == 0, np.stack([values[code].value for code in SCORED], axis=1), 0.0).astype("<f8")
+    rows[:, : 8 * len(SCORED)] = said.view(np.uint8)
+    rows[:, 8 * len(SCORED) :] = TO_STORED[reasons]
     assert (rows[:, 8 * len(SCORED) :] != 255).all(), "a reason without a stored code"
     return rows
 
@@ -47,6 +48,6 @@ def decode(stored: bytes) -> dict[str, Measured]:
     values = np.frombuffer(stored, "<f8", count).tolist()
     reasons = stored[8 * count :]
     return {
-        code: Measured(None, _STORED_REASONS[reason]) if reason else Measured(value)
+        code: Measured(None, STORED_REASONS[reason]) if reason else Measured(value)
         for code, value, reason in zip(SCORED, values, reasons, strict=False)
     }

@@ -62,9 +62,11 @@ async def read_agreements(
     industries: dict[str, int] = {"": 0}
     # Nearly all customers have one account with one period, which counts in every month.
     single = (np.bincount(places[places >= 0], minlength=max(1, len(position))) == 1)[places] & (places >= 0)
-    for row, place in zip(compress(periods, single.tolist()), places[single].tolist(), strict=True):
-        industry[place] = industries.setdefault(row[4], len(industries))
-        sums[:, place] = ((row[5],), (row[6],), (row[7],))
+    lone = list(compress(periods, single.tolist()))
+    codes = [industries.setdefault(row[4], len(industries)) for row in lone]
+    industry[places[single]] = np.array(codes, np.int64)[:, None]
+    for number in range(3):
+        sums[number, places[single]] = np.array([row[5 + number] for row in lone], np.float64)[:, None]
     several: dict[int, list[_Terms]] = {}
     for row, place, alone in zip(periods, places.tolist(), single.tolist(), strict=True):
         if place >= 0 and not alone:
@@ -91,8 +93,10 @@ async def read_agreements(
 def _confirmed(rows: Sequence[Any], position: Mapping[str, int], months: Sequence[date]) -> NDArray[np.int8]:
     """Rows come by rising date, so a later confirmation takes over from its month on."""
     found = np.full((len(position), len(months)), -1, np.int8)
-    for customer, effective_from, shift in rows:
-        if customer in position:
-            first = bisect_left(months, effective_from)
-            found[position[customer], first:] = SHIFTS.index(shift)
+    known = [row for row in rows if row[0] in position]
+    at_first = {position[row[0]]: SHIFTS.index(row[2]) for row in known if row[1] <= months[0]}
+    found[list(at_first)] = np.array(list(at_first.values()), np.int8)[:, None]
+    for customer, effective_from, shift in known:
+        if effective_from > months[0]:
+            found[position[customer], bisect_left(months, effective_from) :] = SHIFTS.index(shift)
     return found

@@ -13,27 +13,21 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from services.portrait.customers.calendar import month_name
 from services.portrait.rules import stored_indicators
-from services.portrait.rules.efficiency_score import BANDS, ScoreScheme
+from services.portrait.rules.efficiency_score import ScoreScheme
 from services.portrait.rules.month_arrays import REASON_NAMES, Agreements, month_arrays
 from services.portrait.rules.month_facts import Facts, month_index
 from services.portrait.rules.peers import SIZE_BORDERS_KVA, SIZES
 from services.portrait.rules.score_arrays import NO_BAND, ScoreArrays, score_arrays
+from services.portrait.rules.score_block import LETTERS, RECORD, Records, name_previous_bands, unmeasured
 from services.portrait.rules.score_schemes import SchemeDocument
 from services.portrait.rules.shift_pattern import SHIFTS, shifts_of
+from services.portrait.rules.stored_indicators import TO_STORED
 from services.portrait.rules.time_of_use import TouPlan
 from services.portrait.scoring.agreements import MonthlyAgreements
-from services.portrait.scoring.copy_rows import copy_rows, numbers, octets, texts
 
 HISTORY_MONTHS = 11
 """Months before the first whose maxima `demand_cv` needs."""
-COLUMNS = (
-    "customer_id", "month", "run_id", "score", "band", "previous_band", "not_scored_because", "scheme_version",
-    "shift", "shift_confirmed", "peer_group", "energy_wh", "indicators",
-)  # fmt: skip
-BAND_NAMES = [band for _, band in BANDS]
-_NO_DATA = REASON_NAMES.index("no-data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +52,7 @@ class Chunk:
     """(customers, HISTORY_MONTHS + months), NaN without data."""
     agreements: MonthlyAgreements
     bands_before: NDArray[np.uint8]
+    """The letter of each customer's band before the first month (score_block.LETTERS)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +63,22 @@ class ScoredChunk:
     scores: ScoreArrays
     indicators: NDArray[np.uint8]
     scheme: NDArray[np.int64]
-    scheme_names: Sequence[str]
+    """Position in the schemes of the plan, -1 where none applies."""
     shift: NDArray[np.int8]
     confirmed: NDArray[np.bool_]
 
 
-PEER = np.dtype([("group", "S8"), ("score", "<f8"), ("energy_wh", "<i8")])
-"""What publishing counts of a customer's month; the score is NaN where there is none."""
+PEER = np.dtype([("group", "S8"), ("hundredths", "<i2"), ("energy_wh", "<i8")])
+"""What publishing counts of a customer's month; the score is -1 where there is none."""
 
 
-def results(chunk: Chunk, plan: ScoringPlan) -> tuple[bytes, bytes]:
-    """The rows to store, and PEER records of all customers for the first month, then the second, ..."""
-    scored = score_chunk(chunk, plan)
-    at = (chunk.owner, chunk.facts["month"] - month_index(plan.months[0]))
-    group, names = _peer_groups(chunk.agreements)
-    peers = np.zeros(group.shape, PEER)
-    peers["group"] = np.array(names, "S8")[group]
-    peers["score"] = np.nan
-    peers["score"][at] = scored.scores.score
-    peers["energy_wh"][at] = chunk.facts["energy_wh"]
-    return result_rows(scored, plan), peers.T.tobytes()
+def results(chunk: Chunk, plan: ScoringPlan) -> tuple[Records, NDArray[np.void]]:
+    """What to store of each customer, and PEER records (months, customers)."""
+    records = result_records(score_chunk(chunk, plan), plan)
+    peers = np.empty(records.T.shape, PEER)
+    for ours, theirs in (("group", "peer_group"), ("hundredths", "hundredths"), ("energy_wh", "energy_wh")):
+        peers[ours] = records[theirs].T
+    return records, peers
 
 
 def score_chunk(chunk: Chunk, plan: ScoringPlan) -> ScoredChunk:
@@ -132,7 +123,6 @@ def score_chunk(chunk: Chunk, plan: ScoringPlan) -> ScoredChunk:
         scores=scores,
         indicators=stored_indicators.encode(found.values),
         scheme=scheme,
-        scheme_names=[s.version for s in plan.schemes.schemes],
         shift=shift,
         confirmed=confirmed,
     )
@@ -155,53 +145,25 @@ def _schemes(document: SchemeDocument, industries: Sequence[str]) -> NDArray[np.
     ).reshape(-1, len(SHIFTS))
 
 
-def result_rows(scored: ScoredChunk, plan: ScoringPlan) -> bytes:
-    """A row for each customer and month, also where there is no record; customers in order, months within."""
-    chunk, months = scored.chunk, len(plan.months)
-    shape = (len(chunk.customers), months)
-    at = (chunk.owner, chunk.facts["month"] - month_index(plan.months[0]))
-
-    def grid(values: NDArray[Any], empty: Any, kind: Any) -> NDArray[Any]:
-        whole = np.full(shape, empty, kind)
-        whole[at] = values
-        return whole.reshape(-1)
-
-    band = grid(scored.scores.band, NO_BAND, np.uint8)
-    before = _bands_before(band.reshape(shape), chunk.bands_before).reshape(-1)
-    not_scored = grid(scored.scores.not_scored, _NO_DATA, np.uint8)
-    width = scored.indicators.shape[1]
-    indicators = np.zeros((*shape, width), np.uint8)
-    indicators[at] = scored.indicators
-    without = grid(np.zeros(len(chunk.owner), bool), True, bool)
-    stored = octets(indicators.reshape(-1, width))
-    group, groups = _peer_groups(chunk.agreements)
-    rows = shape[0] * months
-    return copy_rows(
-        [
-            texts(chunk.customers, np.repeat(np.arange(shape[0]), months)),
-            texts([month_name(m) for m in plan.months], np.tile(np.arange(months), shape[0])),
-            octets(np.broadcast_to(np.frombuffer(plan.run_id.bytes, np.uint8), (rows, 16))),
-            numbers(grid(scored.scores.score, 0.0, np.float64), ">f8").null_where(not_scored != 0),
-            texts([*BAND_NAMES, ""], band).null_where(band == NO_BAND),
-            texts([*BAND_NAMES, ""], before).null_where(before == NO_BAND),
-            texts(REASON_NAMES, not_scored).null_where(not_scored == 0),
-            texts([*scored.scheme_names, ""], grid(scored.scheme, -1, np.int64)),
-            texts([*SHIFTS, ""], grid(scored.shift, -1, np.int8)),
-            octets(grid(scored.confirmed, False, np.uint8).reshape(-1, 1)),
-            texts(groups, group.reshape(-1)),
-            numbers(grid(chunk.facts["energy_wh"], 0, np.int64), ">i8"),
-            type(stored)(stored.data, np.where(without, np.int32(0), stored.length)),
-        ]
-    )
-
-
-def _bands_before(band: NDArray[np.uint8], last: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The band of the newest scored month before each."""
-    before = np.empty_like(band)
-    for month in range(band.shape[1]):
-        before[:, month] = last
-        last = np.where(band[:, month] != NO_BAND, band[:, month], last)
-    return before
+def result_records(scored: ScoredChunk, plan: ScoringPlan) -> Records:
+    """A record for each customer and month, also where there are no facts."""
+    chunk, scores = scored.chunk, scored.scores
+    found = np.zeros(len(chunk.owner), RECORD)
+    found["hundredths"] = np.where(scores.not_scored == 0, np.rint(scores.score * 100), -1)
+    found["scheme"] = scored.scheme
+    found["band"] = LETTERS[scores.band]
+    found["not_scored"] = TO_STORED[scores.not_scored]
+    found["shift"] = scored.shift + 1
+    found["shift_confirmed"] = scored.confirmed
+    found["measured"] = 1
+    found["energy_wh"] = chunk.facts["energy_wh"]
+    found["indicators"] = scored.indicators
+    records = unmeasured(customers=len(chunk.customers), months=len(plan.months))
+    records[chunk.owner, chunk.facts["month"] - month_index(plan.months[0])] = found
+    group, names = _peer_groups(chunk.agreements)
+    records["peer_group"] = np.array(names, "S8")[group]
+    name_previous_bands(records, last=chunk.bands_before)
+    return records
 
 
 def _peer_groups(agreed: MonthlyAgreements) -> tuple[NDArray[np.int64], list[str]]:

@@ -1,4 +1,4 @@
-"""Scores a range of customers over months: few raw reads, arrays for all of them at once, one COPY.
+"""Scores a range of customers over months: few raw reads, arrays for all of them at once, one statement that stores them.
 
 The pure rules for one customer are the measure: tests hold these arrays to them, bit for bit.
 """
@@ -6,7 +6,6 @@ The pure rules for one customer are the measure: tests hold these arrays to them
 # ruff: noqa: S608 - the text is composed of constants of this package; every value is a parameter
 
 import asyncio
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,16 +17,9 @@ from services.portrait.metering.store import SCHEMA, Connection
 from services.portrait.rules import month_facts as facts_rule
 from services.portrait.rules.month_arrays import maximum_kw
 from services.portrait.rules.month_facts import Facts, month_index
-from services.portrait.rules.score_arrays import NO_BAND
+from services.portrait.rules.score_block import RECORD
 from services.portrait.scoring.agreements import read_agreements
-from services.portrait.scoring.compute import (
-    BAND_NAMES,
-    COLUMNS,
-    HISTORY_MONTHS,
-    Chunk,
-    ScoringPlan,
-    results,
-)
+from services.portrait.scoring.compute import HISTORY_MONTHS, Chunk, ScoringPlan, results
 from services.portrait.scoring.month_facts import refresh
 
 _RANGE = "customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)"
@@ -44,11 +36,10 @@ JOIN {SCHEMA}.score_run r USING (run_id)
 WHERE s.customer_id > $1 AND ($2::text IS NULL OR s.customer_id <= $2)
   AND s.month < $3 AND s.band IS NOT NULL AND r.published_at IS NOT NULL AND NOT r.trial
 ORDER BY s.customer_id, s.month DESC, r.published_at DESC, s.run_id"""
-_STAGE = f"""
-CREATE TEMP TABLE IF NOT EXISTS fresh_scores ON COMMIT DELETE ROWS AS
-SELECT {", ".join(COLUMNS)} FROM {SCHEMA}.score WITH NO DATA"""
 _KEEP = f"""
-INSERT INTO {SCHEMA}.score ({", ".join(COLUMNS)}) SELECT {", ".join(COLUMNS)} FROM pg_temp.fresh_scores"""
+INSERT INTO {SCHEMA}.score_block (customer_id, run_id, first_month, months, records)
+SELECT customer_id, $3, $4, $5, substring($2::bytea FROM (n - 1)::int * $6::int + 1 FOR $6::int)
+FROM unnest($1::text[]) WITH ORDINALITY AS given (customer_id, n)"""
 
 
 async def score_range(
@@ -64,14 +55,12 @@ async def score_range(
     chunk = await read_chunk(connection, plan=plan, after_id=after_id, up_to_id=up_to_id)
     if not chunk.customers:
         return 0, b""
-    rows, peers = await asyncio.to_thread(lambda: results(chunk, plan))
-    await connection.execute(_STAGE)
-    await connection.copy_to_table(
-        "fresh_scores", schema_name="pg_temp", source=io.BytesIO(rows), columns=COLUMNS, format="binary"
+    records, peers = await asyncio.to_thread(lambda: results(chunk, plan))
+    width = RECORD.itemsize * len(plan.months)
+    await connection.execute(
+        _KEEP, chunk.customers, records.tobytes(), plan.run_id, plan.months[0], len(plan.months), width
     )
-    await connection.execute(_KEEP)
-    await connection.execute("DELETE FROM pg_temp.fresh_scores")
-    return len(chunk.customers), peers
+    return len(chunk.customers), peers.tobytes()
 
 
 async def read_chunk(connection: Connection, *, plan: ScoringPlan, after_id: str, up_to_id: str | None) -> Chunk:
@@ -88,10 +77,10 @@ async def read_chunk(connection: Connection, *, plan: ScoringPlan, after_id: str
     maxima = np.full((len(customers), HISTORY_MONTHS + len(plan.months)), np.nan)
     for records, whose in ((facts, owner), (heads, holder)):
         maxima[whose, records["month"] - month_index(begin)] = maximum_kw(records)
-    bands = np.full(len(customers), NO_BAND, np.uint8)
+    bands = np.zeros(len(customers), np.uint8)
     for customer, band in await connection.fetch(_BANDS_BEFORE, after_id, up_to_id, month_name(first)):
         if customer in position:
-            bands[position[customer]] = BAND_NAMES.index(band)
+            bands[position[customer]] = ord(band)
     return Chunk(
         customers=customers,
         facts=facts,
@@ -108,7 +97,5 @@ def _records(
     rows: Sequence[Any], position: Mapping[str, int], decode: Callable[[list[bytes]], Facts]
 ) -> tuple[Facts, NDArray[np.int64]]:
     """The records of the customers that `position` names, looked at where their bytes lie, and whose they are."""
-    places = [position.get(row[0], -1) for row in rows]
-    owner = np.array(places, np.int64)
-    facts = decode([row[1] for row, place in zip(rows, places, strict=True) if place >= 0])
-    return facts, owner[owner >= 0]
+    known = [row for row in rows if row[0] in position]
+    return decode([row[1] for row in known]), np.array([position[row[0]] for row in known], np.int64)

@@ -16,6 +16,8 @@ from services.portrait.metering.store import SCHEMA
 from services.portrait.rules.peers import withheld_because
 from services.portrait.scoring.compute import PEER
 
+HUNDREDTHS = ">i2"
+"""As what the scores of a group of peers are stored, rising."""
 # A month at a time, so that memory follows the customers of one month only.
 _PEERS = f"""
 SELECT substring(peers FROM $2 * {PEER.itemsize} * customers + 1 FOR {PEER.itemsize} * customers)
@@ -43,16 +45,18 @@ async def publish(work: UnitOfWork, *, run: Row[Any], months: Sequence[date]) ->
 
 def peer_groups(peers: Any) -> Iterator[dict[str, Any]]:
     """A row per group of scored customers in one month's PEER records."""
-    scored = peers[~np.isnan(peers["score"])]
-    ordered = scored[np.lexsort((scored["score"], scored["group"]))]
-    names, begins = np.unique(ordered["group"], return_index=True)
-    for name, group in zip(names.tolist(), np.split(ordered, begins[1:]), strict=True):
+    scored = peers[peers["hundredths"] >= 0]
+    # The eight bytes of a name compare as one number many times faster than as text.
+    group = np.ascontiguousarray(scored["group"]).view(np.uint64)
+    order = np.lexsort((scored["hundredths"], group))
+    ordered, group = scored[order], group[order]
+    for members in np.split(ordered, np.flatnonzero(group[1:] != group[:-1]) + 1) if len(ordered) else ():
         withheld = withheld_because(
-            peers=len(group), energy_wh=int(group["energy_wh"].sum()), largest_wh=int(group["energy_wh"].max())
+            peers=len(members), energy_wh=int(members["energy_wh"].sum()), largest_wh=int(members["energy_wh"].max())
         )
         yield {
-            "peer_group": name.decode(),
-            "peers": len(group),
+            "peer_group": members["group"][0].decode(),
+            "peers": len(members),
             "withheld_because": withheld,
-            "scores": [] if withheld else group["score"].tolist(),
+            "scores": b"" if withheld else members["hundredths"].astype(HUNDREDTHS).tobytes(),
         }

@@ -27,6 +27,7 @@ from services.portrait.rules.shift_pattern import SHIFT_NAMES
 from services.portrait.rules.weak_points import PRICES, MonthUse, target_of, weak_point_value
 from services.portrait.scoring import schemas as s
 from services.portrait.scoring.dated_documents import prices_on, scheme_named
+from services.portrait.scoring.publish import HUNDREDTHS
 from services.portrait.scoring.tell import result_of
 
 
@@ -182,10 +183,14 @@ async def _peers(work: UnitOfWork, row: Row[Any]) -> s.Peers:
     return s.Peers(
         group=row.peer_group,
         peers=group.peers if group is not None and why is None else None,
-        percentile=round(percentile(score=row.score, sorted_scores=group.scores), 1) if group and told else None,
+        percentile=round(percentile(score=row.score, sorted_scores=_scores(group)), 1) if group and told else None,
         withheld_because_zh=zh,
         withheld_because_en=en,
     )
+
+
+def _scores(group: Row[Any]) -> list[float]:
+    return [float(score) for score in np.frombuffer(group.scores, HUNDREDTHS) / 100]
 
 
 async def scores_of_run(work: UnitOfWork, *, run_id: UUID, after: str, limit: int) -> list[s.ScoreOfRun]:

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
     Boolean,
     Column,
     Date,
     DateTime,
-    Float,
     Index,
     Integer,
     LargeBinary,
@@ -20,6 +18,8 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from services.portrait.scoring.score_view import view_statements
 
 _MOMENT = DateTime(timezone=True)
 
@@ -36,7 +36,7 @@ _RUNS_OVER_ALL = (
 class ScoringTables:
     score_run: Table
     score_chunk: Table
-    score: Table
+    score_block: Table
     score_peer_group: Table
     score_document: Table
     customer_shift: Table
@@ -47,7 +47,7 @@ def scoring_tables(metadata: MetaData) -> ScoringTables:
     return ScoringTables(
         score_run=_run(metadata),
         score_chunk=_chunk(metadata),
-        score=_score(metadata),
+        score_block=_block(metadata),
         score_peer_group=_peer_group(metadata),
         score_document=_document(metadata),
         customer_shift=_shift(metadata),
@@ -70,6 +70,7 @@ def _run(metadata: MetaData) -> Table:
         Column("trial", Boolean, nullable=False, comment="seen by its id alone; nobody is told of it"),
         Column("chunk_customers", Integer, nullable=False, comment="how many a replica takes at a time"),
         Column("scheme_version", String(40), nullable=False),
+        Column("schemes", ARRAY(String(40)), nullable=False, comment="names of that version's schemes, in its order"),
         Column("requested_by", String(64), nullable=False),
         Column("requested_at", _MOMENT, nullable=False),
         Column("published_at", _MOMENT, comment="when its results became the results; null until it is whole"),
@@ -101,23 +102,17 @@ def _chunk(metadata: MetaData) -> Table:
     )
 
 
-def _score(metadata: MetaData) -> Table:
+def _block(metadata: MetaData) -> Table:
+    metadata.info.setdefault("after_migration", []).extend(view_statements(schema=str(metadata.schema)))
     return Table(
-        "score",
+        "score_block",
         metadata,
         _owner(primary_key=True),
-        Column("month", String(7), primary_key=True),
         Column("run_id", Uuid, primary_key=True),
-        Column("score", Float),
-        Column("band", String(1)),
-        Column("previous_band", String(1)),
-        Column("not_scored_because", String(40)),
-        Column("scheme_version", String(40), nullable=False),
-        Column("shift", String(12), nullable=False, comment="empty where nothing was used"),
-        Column("shift_confirmed", Boolean, nullable=False, comment="by the customer; else proposed from the curve"),
-        Column("peer_group", String(8), nullable=False),
-        Column("energy_wh", BigInteger, nullable=False),
-        Column("indicators", LargeBinary, nullable=False, comment="services/portrait/rules/stored_indicators.py"),
+        Column("first_month", Date, nullable=False),
+        Column("months", SmallInteger, nullable=False),
+        Column("records", LargeBinary, nullable=False, comment="services/portrait/rules/score_block.py"),
+        comment="What a run found of a customer in all its months; read through the view score",
     )
 
 
@@ -130,7 +125,7 @@ def _peer_group(metadata: MetaData) -> Table:
         Column("peer_group", String(8), primary_key=True),
         Column("peers", Integer, nullable=False),
         Column("withheld_because", String(40)),
-        Column("scores", ARRAY(Float), nullable=False, comment="rising; empty where withheld"),
+        Column("scores", LargeBinary, nullable=False, comment="rising, in hundredths of 16 bits; empty where withheld"),
     )
 
 
