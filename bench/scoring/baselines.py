@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.scoring.copy_rows import copy_rows, numbers, texts
 from bench.scoring.generated import SLOTS, Block, BlockMonth
 from services.portrait.reference_data import shipped
 from services.portrait.rules.day_block import MISSING
 from services.portrait.rules.score_schemes import SchemeDocument, scheme_document_from
 from services.portrait.rules.shift_pattern import SHIFTS
 from services.portrait.rules.time_of_use import PEAK, VALLEY, plan_from
-from bench.scoring.copy_rows import copy_rows, numbers, texts
 
 DAY_COLUMNS = (
     "customer_id", "month", "day", "total_wh", "maximum_wh", "minimum_wh", "present", "valley_wh", "peak_wh",

@@ -144,8 +144,7 @@ async def load(chosen: argparse.Namespace) -> dict[str, float]:
         who = block(number, count=min(BLOCK, chosen.count - number * BLOCK))
         async with connection.transaction():
             await load_archive(connection, who)
-        for month in months(who):
-            async with connection.transaction():
+            for month in months(who):
                 await load_month(connection, who, month)
                 if chosen.day_rows:
                     await connection.copy_to_table(

@@ -24,6 +24,7 @@ from services.portrait.rules.day_block import QUALITIES, Slots
 from services.portrait.rules.day_block import encode as encode_day
 from services.portrait.rules.month_arrays import MeasuredArray
 from services.portrait.rules.month_indicators import SCORED
+from services.portrait.rules.score_block import unmeasured
 from services.portrait.rules.stored_indicators import encode
 
 MINE, THEIRS = "C-1", "C-2"
@@ -39,6 +40,16 @@ def _indicators(customer_id: str) -> bytes:
     """As portrait stores them; they differ between customers, so that they can be compared."""
     measured = np.array([0.4 if customer_id == MINE else 0.6])
     return encode({code: MeasuredArray(measured, np.zeros(1, np.uint8)) for code in SCORED}).tobytes()
+
+
+def _records(customer_id: str) -> bytes:
+    """A month with a score of 71.5 as portrait stores it."""
+    record = unmeasured(customers=1, months=1)
+    said = {"hundredths": 7_150, "scheme": 0, "band": ord("B"), "not_scored": 0, "shift": 1, "measured": 1}
+    for name, value in {**said, "peer_group": b"C25"}.items():
+        record[name] = value
+    record["indicators"] = np.frombuffer(_indicators(customer_id), np.uint8)
+    return record.tobytes()
 
 
 def _day(column: int) -> Callable[[str], bytes]:
@@ -71,13 +82,9 @@ FITTING: dict[str, Any] = {
     "notify.delivery.language": "zh",
     "notify.delivery.state": "delivered",
     "portrait.customer.group_id": lambda customer_id: id_of("group_id", customer_id),
-    "portrait.score.month": "2026-05",
-    "portrait.score.score": 71.5,
-    "portrait.score.band": "B",
-    "portrait.score.scheme_version": f"{_DEMO}/general/one",
-    "portrait.score.shift": "one",
-    "portrait.score.peer_group": "C25",
-    "portrait.score.indicators": _indicators,
+    "portrait.score_block.first_month": date(2026, 5, 1),
+    "portrait.score_block.records": _records,
+    "portrait.score_run.schemes": [f"{_DEMO}/general/one"],
     "portrait.score_run.month": "2026-05",
     "portrait.score_run.from_month": "2026-05",
     "portrait.score_run.published_at": MOMENT,

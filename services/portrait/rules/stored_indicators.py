@@ -23,9 +23,7 @@ STORED_REASONS = (
     "too-few-indicators",
 )
 """Codes are stored for ever: names are appended, none ever moves."""
-TO_STORED = np.array(
-    [STORED_REASONS.index(name) if name in STORED_REASONS else 255 for name in REASON_NAMES], np.uint8
-)
+TO_STORED = np.array([STORED_REASONS.index(name) if name in STORED_REASONS else 255 for name in REASON_NAMES], np.uint8)
 """By the codes of REASON_NAMES; 255 for a reason that no score can have."""
 ITEM_BYTES = 9
 

@@ -1,4 +1,4 @@
-"""Scores a range of customers over months: few raw reads, arrays for all of them at once, one statement that stores them.
+"""Scores a range of customers over months: few raw reads, arrays for all of them at once, one statement to store them.
 
 The pure rules for one customer are the measure: tests hold these arrays to them, bit for bit.
 """

@@ -68,7 +68,8 @@ async def request_run(
         insert(t.score_run).values(
             run_id=run_id, from_month=f"{first:%Y-%m}", month=month, customer_id=customer_id, trial=trial,
             chunk_customers=chunk_customers or CUSTOMER_MONTHS // _months_between(first, last),
-            scheme_version=document.version, schemes=[s.version for s in document.schemes], requested_by=work.actor.person_id, requested_at=work.now,
+            scheme_version=document.version, schemes=[scheme.version for scheme in document.schemes],
+            requested_by=work.actor.person_id, requested_at=work.now,
         )
     )  # fmt: skip
     await work.db.execute(
