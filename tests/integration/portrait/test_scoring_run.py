@@ -118,6 +118,24 @@ async def kill_at_seeded_moments(
     return kills
 
 
+async def months_without_data_keep_the_band_before(portrait: Portrait, run_id: str) -> None:
+    """Every tenth customer was measured in the first month only: a row for each month, the later ones without figures."""
+    query = (
+        "SELECT month, score, band, previous_band, not_scored_because, scheme_version, shift, length(indicators) AS n"
+    )
+    rows = await portrait.rows(
+        f"{query} FROM portrait.score WHERE run_id = '{run_id}' AND customer_id = 'C-010' ORDER BY month"
+    )
+    assert [r["month"] for r in rows] == [f"{month:%Y-%m}" for month in months()]
+    scored, *silent = rows
+    assert scored["score"] is not None
+    assert (scored["previous_band"], scored["not_scored_because"]) == (None, None)
+    assert scored["n"] > 0
+    for row in silent:
+        assert (row["score"], row["band"], row["previous_band"]) == (None, None, scored["band"])
+        assert (row["not_scored_because"], row["scheme_version"], row["shift"], row["n"]) == ("no-data", "", "", 0)
+
+
 @pytest.mark.parametrize("seed", [7])
 async def test_a_run_whose_replicas_are_killed_ends_like_an_undisturbed_one(portrait: Portrait, seed: int) -> None:
     await populate(portrait)
@@ -129,6 +147,7 @@ async def test_a_run_whose_replicas_are_killed_ends_like_an_undisturbed_one(port
     undisturbed = [tuple(r) for r in await portrait.rows(SCORED.format(first))]
     assert len(undisturbed) == CUSTOMERS * MONTHS
     assert {r[3] for r in undisturbed} >= {None, "D", "E"}
+    await months_without_data_keep_the_band_before(portrait, first)
 
     second = await ask(portrait, chunk_customers=2)
     async with replicas(portrait) as processes:
