@@ -119,7 +119,7 @@ async def kill_at_seeded_moments(
 
 
 async def months_without_data_keep_the_band_before(portrait: Portrait, run_id: str) -> None:
-    """Every tenth customer was measured in the first month only: a row for each month, the later ones without figures."""
+    """Every tenth customer was measured in the first month only; the later ones are rows without figures."""
     query = (
         "SELECT month, score, band, previous_band, not_scored_because, scheme_version, shift, length(indicators) AS n"
     )
