@@ -13,7 +13,7 @@ from bench.scoring.house import Population, open_population
 from bench.scoring.orm import score_customers
 from bench.stack import Stack
 
-PRODUCT = "two replicas take chunks: month facts read, indicators and scores by arrays, rows by COPY, then published"
+PRODUCT = "two replicas take chunks: month facts read, scores by arrays, a row of twelve months each, then published"
 ORM = "SQLAlchemy session per customer, a day an object, scores added and committed; {} customers sampled"
 SQL = "one INSERT ... SELECT over a row per day, work_mem 1 GB"
 SQL_CREATE = "one CREATE TABLE ... AS over a row per day, parallel workers, no key and no index on the result"

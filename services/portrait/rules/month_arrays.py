@@ -139,12 +139,14 @@ def _alike(
     facts: Facts, slot_periods: Mapping[tuple[int, int], NDArray[np.uint8]]
 ) -> Mapping[tuple[tuple[int, ...], ...], NDArray[np.int64]]:
     """The records whose valley and peak lie in the same slots of the day, by these slots."""
-    kinds, kind = np.unique(facts["month"].astype(np.int64) * 2000 + facts["step_minutes"], return_inverse=True)
+    kind = facts["month"].astype(np.int64) * 2000 + facts["step_minutes"]
     found: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for number, (month, step) in enumerate(divmod(k, 2000) for k in kinds.tolist()):
-        codes = slot_periods[month, step].tolist()
+    for number in np.unique(kind).tolist():
+        codes = slot_periods[divmod(number, 2000)].tolist()
         inside = tuple(tuple(n for n, code in enumerate(codes) if code in wanted) for wanted in (VALLEY, PEAK))
         found.setdefault(inside, []).append(number)
+    if len(found) == 1:
+        return dict.fromkeys(found, np.arange(len(facts)))
     return {inside: np.flatnonzero(np.isin(kind, numbers)) for inside, numbers in found.items()}
 
 

@@ -27,8 +27,8 @@ from services.portrait.scoring.tell import tell_range
 
 PLAN, SCORE, PUBLISH, TELL = range(4)
 PHASES = ("plan", "score", "publish", "tell")
-CUSTOMER_MONTHS = 12_000
-"""Customers of a chunk times months: about 30 MB with its arrays, a fraction of a second of work."""
+CUSTOMER_MONTHS = 24_000
+"""Customers of a chunk times months: about 60 MB with its arrays, a fraction of a second of work."""
 TOLD_AT_ONCE = 100
 MOST_MONTHS = 24
 
