@@ -112,14 +112,8 @@ def maximum_kw(facts: Facts) -> Floats:
 
 
 def _peak_valley(facts: Facts) -> MeasuredArray:
-    slots = 1440 // facts["step_minutes"].astype(np.int64)
-    highest, lowest = facts["day_maximum"].astype(np.float64), facts["day_minimum"].astype(np.float64)
-    whole = facts["day_present"] == slots[:, None]
-    running = whole & (highest > 0)
-    rates = np.where(running, (highest - lowest) / highest, 0.0)
-    # Accumulated day after day: `sum` would add in another order.
-    total, days = np.add.accumulate(rates, axis=1)[:, -1], running.sum(axis=1)
-    return MeasuredArray.of(total / days, (np.logical_not(whole.any(axis=1)), "no-data"), (days == 0, "zero-peak"))
+    days = facts["running_days"].astype(np.int64)
+    return MeasuredArray.of(facts["rates"] / days, (facts["whole_days"] == 0, "no-data"), (days == 0, "zero-peak"))
 
 
 def _shares(

@@ -30,25 +30,30 @@ _HEAD_FIELDS = [
     ("expected_minutes", "<i8"),
     ("lagging_varh", "<i8"),
     ("leading_varh", "<i8"),
+    ("rates", "<f8"),  # (maximum - minimum) / maximum of each running day, added day after day
+    ("running_days", "<u2"),  # days with all intervals and a maximum above zero
+    ("whole_days", "<u2"),  # days with all intervals
 ]
 HEAD = np.dtype(_HEAD_FIELDS)
 """What every record begins with."""
 
 
-def _layout(energy: str) -> np.dtype[Any]:
-    body: list[Any] = [
+def _layout(energy: str, *, days: bool) -> np.dtype[Any]:
+    profile: list[Any] = [("profile", energy, WIDTH)]
+    of_days: list[Any] = [
         ("day_total", energy, DAYS),
         ("day_maximum", energy, DAYS),
         ("day_minimum", energy, DAYS),
         ("day_present", "u1", DAYS),
         ("spare", "u1"),
-        ("profile", energy, WIDTH),
     ]
-    return np.dtype([*_HEAD_FIELDS, *body])
+    return np.dtype([*_HEAD_FIELDS, *profile, *(of_days if days else ())])
 
 
-NARROW, WIDE = _layout("<i4"), _layout("<i8")
+NARROW, WIDE = _layout("<i4", days=True), _layout("<i8", days=True)
 """A month whose day totals and slot sums fit into 32 bits is stored narrow; the length of the bytes says which."""
+SCORED_NARROW, SCORED_WIDE = _layout("<i4", days=False), _layout("<i8", days=False)
+"""What the records begin with and scores are computed from; of the length of the record, half need not be read."""
 _ENERGIES = ("day_total", "day_maximum", "day_minimum", "profile")
 
 Facts = NDArray[Any]
@@ -88,6 +93,13 @@ def month_facts(*, month: date, step_minutes: int, energy_wh: NDArray[np.signedi
     facts["day_minimum"][:, :days][day_present == 0] = MISSING
     facts["day_present"][:, :days] = day_present
     facts["profile"][:, :slots] = known.sum(axis=1, dtype=np.int64)
+    whole = day_present == slots
+    running = whole & (day_maximum > 0)
+    highest, lowest = day_maximum.astype(np.float64), facts["day_minimum"][:, :days].astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = np.where(running, (highest - lowest) / highest, 0.0)
+    facts["rates"] = np.add.accumulate(rates, axis=1)[:, -1]  # `sum` would add in another order
+    facts["running_days"], facts["whole_days"] = running.sum(axis=1), whole.sum(axis=1)
     for name in MonthSums.__dataclass_fields__:
         facts[name] = getattr(sums, name)
     return facts
@@ -105,11 +117,20 @@ def encode(facts: Facts) -> list[bytes]:
 
 def decode(cells: Sequence[bytes]) -> Facts:
     """The record of each cell: NARROW if all of them are, else WIDE. Raises ValueError on bytes of another length."""
-    if set(map(len, cells)) <= {NARROW.itemsize}:
-        return np.frombuffer(b"".join(cells), NARROW)
-    wide = np.fromiter((len(cell) != NARROW.itemsize for cell in cells), bool, len(cells))
-    facts = np.empty(len(cells), WIDE)
-    for layout, chosen in ((NARROW, ~wide), (WIDE, wide)):
+    return _decode(cells, NARROW, WIDE)
+
+
+def decode_scored(cells: Sequence[bytes]) -> Facts:
+    """The same of cells cut to SCORED_NARROW and SCORED_WIDE."""
+    return _decode(cells, SCORED_NARROW, SCORED_WIDE)
+
+
+def _decode(cells: Sequence[bytes], narrow: np.dtype[Any], wide: np.dtype[Any]) -> Facts:
+    if set(map(len, cells)) <= {narrow.itemsize}:
+        return np.frombuffer(b"".join(cells), narrow)
+    is_wide = np.fromiter((len(cell) != narrow.itemsize for cell in cells), bool, len(cells))
+    facts = np.empty(len(cells), wide)
+    for layout, chosen in ((narrow, ~is_wide), (wide, is_wide)):
         joined = b"".join(cell for cell, there in zip(cells, chosen.tolist(), strict=True) if there)
-        facts[chosen] = np.frombuffer(joined, layout).astype(WIDE)
+        facts[chosen] = np.frombuffer(joined, layout).astype(wide)
     return facts

@@ -25,7 +25,8 @@ from services.portrait.scoring.month_facts import refresh
 _RANGE = "customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)"
 _CUSTOMERS = f"SELECT customer_id FROM {SCHEMA}.customer WHERE {_RANGE} ORDER BY customer_id"
 _FACTS = f"""
-SELECT customer_id, facts FROM {SCHEMA}.month_facts
+SELECT customer_id, substring(facts FROM 1 FOR CASE length(facts) WHEN {facts_rule.NARROW.itemsize}
+  THEN {facts_rule.SCORED_NARROW.itemsize} ELSE {facts_rule.SCORED_WIDE.itemsize} END) FROM {SCHEMA}.month_facts
 WHERE {_RANGE} AND month >= $3 AND month < $4 AND facts <> ''"""
 _HEADS = f"""
 SELECT customer_id, substring(facts FROM 1 FOR {facts_rule.HEAD.itemsize})
@@ -68,7 +69,9 @@ async def read_chunk(connection: Connection, *, plan: ScoringPlan, after_id: str
     begin = shifted(first, months=-HISTORY_MONTHS)
     customers = [row[0] for row in await connection.fetch(_CUSTOMERS, after_id, up_to_id)]
     position = {customer: place for place, customer in enumerate(customers)}
-    facts, owner = _records(await connection.fetch(_FACTS, after_id, up_to_id, first, end), position, facts_rule.decode)
+    facts, owner = _records(
+        await connection.fetch(_FACTS, after_id, up_to_id, first, end), position, facts_rule.decode_scored
+    )
     heads, holder = _records(
         await connection.fetch(_HEADS, after_id, up_to_id, begin, first),
         position,
