@@ -36,7 +36,7 @@ def id_of(name: str, customer_id: str) -> str:
     return customer_id if name in {"customer_id", "owner_id"} else str(uuid5(NAMESPACE_URL, f"{name}|{customer_id}"))
 
 
-def _indicators(customer_id: str) -> bytes:
+def indicators_of(customer_id: str) -> bytes:
     """As portrait stores them; they differ between customers, so that they can be compared."""
     measured = np.array([0.4 if customer_id == MINE else 0.6])
     return encode({code: MeasuredArray(measured, np.zeros(1, np.uint8)) for code in SCORED}).tobytes()
@@ -48,7 +48,7 @@ def _records(customer_id: str) -> bytes:
     said = {"hundredths": 7_150, "scheme": 0, "band": ord("B"), "not_scored": 0, "shift": 1, "measured": 1}
     for name, value in {**said, "peer_group": b"C25"}.items():
         record[name] = value
-    record["indicators"] = np.frombuffer(_indicators(customer_id), np.uint8)
+    record["indicators"] = np.frombuffer(indicators_of(customer_id), np.uint8)
     return record.tobytes()
 
 
