@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 def upgrade_score_run() -> None:
     comment = "names of that version's schemes, in its order"
-    schemes = sa.Column("schemes", sa.ARRAY(sa.String(length=40)), nullable=True, comment=comment)
+    schemes: sa.Column[list[str]] = sa.Column("schemes", sa.ARRAY(sa.String(length=40)), nullable=True, comment=comment)
     op.add_column("score_run", schemes, schema="portrait")
     op.execute(
         "UPDATE portrait.score_run r SET schemes = ARRAY(SELECT DISTINCT s.scheme_version FROM portrait.score s"
