@@ -23,7 +23,8 @@ from services.notify.adapters.wecom import Wecom
 from services.notify.channel_settings import ChannelSettings, channel_settings
 from services.notify.delivery.sender import CALL_SECONDS, WIDTH, Sender
 from services.notify.delivery.wechat import WechatChannel
-from services.notify.edge.link import EdgeCalls, EdgeChannel, linked
+from services.notify.edge.calls import EdgeCalls
+from services.notify.edge.link import EdgeChannel, linked
 from services.notify.edge.settings import edge_settings
 from services.notify.wechat import accounts
 from services.notify.wechat.desk import desk_beside

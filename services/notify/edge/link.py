@@ -2,79 +2,26 @@
 
 import asyncio
 import base64
-import json
 import logging
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
 from services.kernel.work import Database
 from services.notify.adapters.port import Accepted, ChannelError, Outgoing
 from services.notify.adapters.wechat.callbacks import CallbackRefused, CallbackUnreadable, open_callback
-from services.notify.adapters.wechat.errors import WechatUnreachable, refusal
 from services.notify.adapters.wechat.security import callback_security
 from services.notify.delivery.wechat import channel_error
-from services.notify.edge.seal import HEADER, SealRefused, Verifier, sealed
-from services.notify.edge.settings import EdgeSettings
+from services.notify.edge.calls import EdgeCalls, EdgeUnreachable, error_in
 from services.notify.rules.retries import FailureKind
 from services.notify.wechat import pushes
 
 log = logging.getLogger(__name__)
 _WAIT_S = 10.0
 _MOST_TRIES = 5
-
-
-class EdgeUnreachable(Exception):
-    """No genuine answer came. `ambiguous`: the edge may have acted."""
-
-    def __init__(self, reason: str, *, ambiguous: bool) -> None:
-        super().__init__(reason)
-        self.ambiguous = ambiguous
-
-
-class EdgeCalls:
-    """Signed calls of the one port. Used as an async context manager."""
-
-    def __init__(self, *, settings: EdgeSettings) -> None:
-        self._url = settings.url.rstrip("/")
-        self._keys = settings.zone_keys()
-        self._verifier = Verifier(keys=self._keys)
-        self._tls = ssl.create_default_context(cafile=None if settings.authority is None else str(settings.authority))
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._tls, limit=80))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
-
-    async def call(self, path: str, said: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
-        """Raises `EdgeUnreachable`."""
-        raw = json.dumps(said, ensure_ascii=False).encode()
-        seal = sealed(self._keys, purpose=path, body=raw)
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=3)
-        try:
-            async with self._session.post(
-                self._url + path, data=raw, headers={HEADER: seal}, timeout=timeout
-            ) as response:
-                answer, status = await response.read(), response.status
-                answered = response.headers.get(HEADER, "")
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise EdgeUnreachable(type(error).__name__, ambiguous=False) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise EdgeUnreachable(type(error).__name__, ambiguous=True) from None
-        if status != 200:
-            raise EdgeUnreachable(f"HTTP {status}", ambiguous=status >= 500)
-        try:
-            self._verifier.check(answered, purpose=seal, body=answer)
-        except SealRefused as refused:
-            raise EdgeUnreachable(f"answer refused: {refused}", ambiguous=True) from None
-        found: dict[str, Any] = json.loads(answer)
-        return found
 
 
 class EdgeChannel:
@@ -97,9 +44,7 @@ class EdgeChannel:
         if "accepted" in found:
             msgid = found["accepted"]["msgid"]
             return Accepted(reference=None if msgid is None else str(msgid))
-        if found["errcode"] is None:
-            raise channel_error(WechatUnreachable(reason=found["words"], ambiguous=found["ambiguous"]))
-        raise channel_error(refusal(errcode=found["errcode"], errmsg=found["words"]))
+        raise channel_error(error_in(found))
 
 
 class EdgeLink:

@@ -1,7 +1,7 @@
 """The outer zone: takes pushes and visitors from the internet, sends to WeChat; without database and broker.
 
 The inner zone opens every connection between the two. `/edge/exchange` hands over what waits on disk and brings the
-answers of visitors; `/edge/send` carries one message out.
+answers of visitors; `/edge/send` carries one message out, `/edge/account` does what else needs the account.
 """
 
 import asyncio
@@ -32,11 +32,12 @@ from services.notify.adapters.wechat.callbacks import (
     open_callback,
 )
 from services.notify.adapters.wechat.client import Account, WechatClient
-from services.notify.adapters.wechat.errors import WechatError, WechatRefused
+from services.notify.adapters.wechat.errors import WechatError
 from services.notify.adapters.wechat.messages import TemplateMessage
 from services.notify.adapters.wechat.security import callback_security
 from services.notify.adapters.wechat.tokens import InMemoryTokenStore
 from services.notify.adapters.wechat.transport import Transport
+from services.notify.edge import account
 from services.notify.edge.seal import HEADER, SealRefused, Verifier, sealed
 from services.notify.edge.settings import EdgeSettings, edge_settings
 from services.notify.edge.spool import Spool
@@ -72,13 +73,17 @@ class EdgeZone:
             routes=[
                 Route("/edge/exchange", self._exchange, methods=["POST"]),
                 Route("/edge/send", self._send, methods=["POST"]),
+                Route("/edge/account", self._account, methods=["POST"]),
                 Route("/livez", self._live, methods=["GET"]),
                 Route("/notify/v1/wechat/callback", self._check, methods=["GET"]),
                 Route("/notify/v1/wechat/callback", self._push, methods=["POST"]),
+                Route("/notify/v1/wechat/bind/{token}", self._ask, methods=["GET"]),
+                Route("/notify/v1/wechat/bound", self._ask, methods=["GET"]),
+                Route("/notify/v1/wechat/page-signature", self._ask, methods=["GET"]),
                 Route("/notify/v1/m/{token}", self._visit, methods=visitor),
                 Route("/notify/v1/m/{token}/{deed}", self._visit, methods=["POST"]),
-                Route("/notify/v1/inbox", self._visit, methods=["GET"]),
-                Route("/notify/v1/inbox/{delivery_id}/{deed}", self._visit, methods=["POST"]),
+                Route("/notify/v1/inbox", self._ask, methods=["GET"]),
+                Route("/notify/v1/inbox/{delivery_id}/{deed}", self._ask, methods=["POST"]),
             ],
         )
 
@@ -109,6 +114,13 @@ class EdgeZone:
 
     async def _visit(self, request: Request) -> Response:
         """Durable before it is tried: an opened link counts although the visitor or this process has gone."""
+        return await self._passed_on(request, durable=True)
+
+    async def _ask(self, request: Request) -> Response:
+        """Of a person who proves who they are: no code or token touches the disk; who got no answer asks again."""
+        return await self._passed_on(request, durable=False)
+
+    async def _passed_on(self, request: Request, *, durable: bool) -> Response:
         raw, visit = await _capped(request, MAX_BODY_BYTES), uuid4().hex
         headers = {name: request.headers[name] for name in _PASSED if name in request.headers}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -116,7 +128,7 @@ class EdgeZone:
         try:
             await self._owe(
                 {"kind": "visit", "id": visit, "method": request.method, "path": request.url.path,
-                 "query": request.url.query, "headers": headers, "body": _text(raw)}
+                 "query": request.url.query, "headers": headers, "body": _text(raw)}, durable=durable,
             )  # fmt: skip
             async with asyncio.timeout(VISITOR_WAIT_S):
                 found = await answer
@@ -130,8 +142,8 @@ class EdgeZone:
         response.raw_headers += [(n.lower().encode(), v.encode("latin-1", "replace")) for n, v in returned]
         return response
 
-    async def _owe(self, item: Mapping[str, Any]) -> None:
-        await asyncio.to_thread(self._owed.append, item)
+    async def _owe(self, item: Mapping[str, Any], *, durable: bool = True) -> None:
+        await asyncio.to_thread(self._owed.append, item, durable=durable)
         self._arrived.set()
 
     async def _exchange(self, request: Request) -> Response:
@@ -168,11 +180,16 @@ class EdgeZone:
         try:
             accepted = await self._client.send_template(message=message)
         except WechatError as error:
-            code = error.errcode if isinstance(error, WechatRefused) else None
-            words = error.errmsg if isinstance(error, WechatRefused) else str(error)
-            return self._answer(request, {"errcode": code, "words": words, "ambiguous": error.ambiguous})
+            return self._answer(request, account.error_out(error))
         self._sent.put(body["id"], accepted.msgid)
         return self._answer(request, {"accepted": {"msgid": accepted.msgid}})
+
+    async def _account(self, request: Request) -> Response:
+        """Never repeated by itself: what may have been done is told as such."""
+        body = await self._trusted(request)
+        if body is None:
+            return Response(status_code=403)
+        return self._answer(request, await account.done(self._client, body))
 
     async def _trusted(self, request: Request) -> Any:
         """The body of a genuine envelope; None for any other."""
@@ -234,9 +251,9 @@ def main() -> None:
         raise SystemExit(
             "缺少证书：请设置 KEYLINE_EDGE_CERTIFICATE 与 KEYLINE_EDGE_CERTIFICATE_KEY。 Give a certificate."
         )
-    account = Account(app_id=wechat.wechat_app_id, app_secret=wechat.wechat_secret())
+    credentials = Account(app_id=wechat.wechat_app_id, app_secret=wechat.wechat_secret())
     transport = Transport(base_url=wechat.wechat_base_url)
-    client = WechatClient(account=account, tokens=InMemoryTokenStore(), transport=transport)
+    client = WechatClient(account=credentials, tokens=InMemoryTokenStore(), transport=transport)
     zone = EdgeZone(settings=given, client=client, security=callback_security())
     uvicorn.run(
         zone.app(), host=given.host, port=given.port, ssl_certfile=str(given.certificate), log_config=None,

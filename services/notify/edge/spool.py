@@ -14,16 +14,19 @@ class Spool:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._open: dict[int, dict[str, Any]] = {}
+        self._unwritten: set[int] = set()
         self._last = 0
         self._read()
         self._rewrite()
 
-    def append(self, item: Mapping[str, Any]) -> int:
-        """The number of the item, which is on disk when this returns."""
+    def append(self, item: Mapping[str, Any], *, durable: bool = True) -> int:
+        """The number of the item, which is on disk when this returns; of one that is not durable only the number is."""
         self._last += 1
         entry = {"seq": self._last, **item}
         self._open[self._last] = entry
-        self._write(entry)
+        if not durable:
+            self._unwritten.add(self._last)
+        self._write(entry if durable else {"last": self._last})
         return self._last
 
     def taken(self, up_to: int) -> None:
@@ -31,6 +34,7 @@ class Spool:
         gone = [seq for seq in self._open if seq <= up_to]
         for seq in gone:
             del self._open[seq]
+        self._unwritten.difference_update(gone)
         if gone:
             if self._open:
                 self._write({"taken": up_to})
@@ -65,6 +69,7 @@ class Spool:
         fresh = self._path.with_suffix(".new")
         self._file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         self._write({"last": self._last})
-        for entry in self._open.values():
-            self._write(entry)
+        for seq, entry in self._open.items():
+            if seq not in self._unwritten:
+                self._write(entry)
         fresh.replace(self._path)

@@ -59,7 +59,7 @@ async def bound(
     database = _database(request)
 
     async def exchange(given: str) -> Identity:
-        async with accounts.client_of(database, role="api") as client:
+        async with accounts.account_of(database, role="api") as client:
             return await client.identity(code=given)
 
     await binding.finish(database, state=state, browser=keyline_bind, code=code, exchange=exchange)

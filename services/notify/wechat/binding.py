@@ -25,7 +25,7 @@ from services.notify.delivery.links import LIFETIME, opened_link, token_of
 from services.notify.directory.persons import bind_wechat
 from services.notify.settings import notify_settings
 from services.notify.tables import contact, wechat_invitation, wechat_login
-from services.notify.wechat import schemas, users
+from services.notify.wechat import accounts, schemas, users
 
 LOGIN_LIFE = timedelta(minutes=5)
 COOKIE = "keyline_bind"
@@ -93,7 +93,7 @@ def _link_key() -> bytes:
 async def invite(work: UnitOfWork, *, person_id: str) -> schemas.Invitation:
     """A link for one person; the route has checked that the caller may reach them."""
     base = channel_settings().public_url.rstrip("/")
-    if not base or not notify_settings().wechat_base_url:
+    if not base or not accounts.configured():
         raise Conflict(
             zh="尚未配置公众号或对外网址（KEYLINE_PUBLIC_URL），无法邀请绑定。",
             en="No Official Account or public address (KEYLINE_PUBLIC_URL) is configured.",

@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from services.kernel.errors import is_transient
 from services.kernel.runtime import Runtime
 from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
-from services.notify.adapters.wechat.client import WechatClient
 from services.notify.adapters.wechat.errors import WechatError
 from services.notify.adapters.wechat.messages import custom_text
 from services.notify.wechat import accounts, media, pushes, replies
@@ -18,7 +17,7 @@ _PAUSE_S = 0.5
 
 
 class Desk:
-    def __init__(self, *, database: Database, client: WechatClient | None) -> None:
+    def __init__(self, *, database: Database, client: accounts.AccountCalls | None) -> None:
         self._database = database
         self._client = client
         self.running = True
@@ -40,7 +39,7 @@ class Desk:
             await self._send_replies(self._client)
             await self._fetch_media(self._client)
 
-    async def _send_replies(self, client: WechatClient) -> None:
+    async def _send_replies(self, client: accounts.AccountCalls) -> None:
         async with self._work("replies") as work:
             due = await replies.claim_due(work)
         for reply in due:
@@ -52,7 +51,7 @@ class Desk:
             async with self._work(f"reply|{reply.reply_id}") as work:
                 await replies.record(work, reply_id=reply.reply_id, error=error)
 
-    async def _fetch_media(self, client: WechatClient) -> None:
+    async def _fetch_media(self, client: accounts.AccountCalls) -> None:
         async with self._work("media") as work:
             due = await media.due(work)
         for index in due:
@@ -78,7 +77,7 @@ async def desk_beside(runtime: Runtime) -> AsyncIterator[None]:
             yield
         return
     async with (
-        accounts.client_of(runtime.database, role="worker") as client,
+        accounts.account_of(runtime.database, role="worker") as client,
         _running(runtime, Desk(database=runtime.database, client=client)),
     ):
         yield

@@ -10,12 +10,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kernel.work import UnitOfWork
 from services.notify.adapters.wechat.callbacks import Callback
-from services.notify.adapters.wechat.client import WechatClient
 from services.notify.adapters.wechat.errors import ErrorClass, WechatError
 from services.notify.adapters.wechat.media import Media, MediaRefused
 from services.notify.directory.vault import vault
 from services.notify.tables import wechat_media
-from services.notify.wechat import users
+from services.notify.wechat import accounts, users
 
 LIFE = timedelta(days=3)
 _PAUSE = timedelta(seconds=30)
@@ -53,7 +52,7 @@ async def media_id_of(work: UnitOfWork, *, media_index: bytes) -> str | None:
     return None if found is None or ended else found[1].open(row.media_id_cipher, field="media-id")
 
 
-async def fetched(client: WechatClient, *, media_id: str) -> Media | WechatError | MediaRefused:
+async def fetched(client: accounts.AccountCalls, *, media_id: str) -> Media | WechatError | MediaRefused:
     try:
         return cleaned(await client.media(media_id=media_id))
     except (WechatError, MediaRefused) as error:

@@ -36,7 +36,7 @@ async def _ticket(database: Database, work: UnitOfWork) -> str:
     known = await store.get()
     if known is not None and known.expires_at - work.now > _MARGIN:
         return known.value
-    async with accounts.client_of(database, role="api") as client:
+    async with accounts.account_of(database, role="api") as client:
         fresh = await store.refresh(stale_version=known.version if known else 0, fetch=client.page_ticket)
     return fresh.value
 

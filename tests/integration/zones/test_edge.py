@@ -27,8 +27,9 @@ from deploy.wechat_sandbox.settings import DEFAULT_AES_KEY, DEFAULT_APP_ID, DEFA
 from services.notify.channel_settings import channel_settings
 from services.notify.delivery.sender import Sender
 from services.notify.directory.vault import vault
-from services.notify.edge.link import EdgeCalls, EdgeChannel, linked
-from services.notify.edge.settings import EdgeSettings
+from services.notify.edge.calls import EdgeCalls
+from services.notify.edge.link import EdgeChannel, linked
+from services.notify.edge.settings import EdgeSettings, edge_settings
 from services.notify.settings import notify_settings
 from services.notify.templates.texts import registered_templates
 from tests.integration.notify.house import MASTER_KEY, Caller, NotifyHouse, open_house
@@ -37,6 +38,7 @@ from tests.integration.wechat.house import PROJECT
 from tests.integration.zones.namespace import PORT, Zone, outer_zone
 
 SANDBOX = "http://127.0.0.1:8099"
+CACHED = (notify_settings, channel_settings, edge_settings, vault)
 KEYS = json.dumps({"k1": base64.b64encode(b"z" * 32).decode()})
 
 
@@ -106,21 +108,23 @@ async def zones(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.Mo
     with outer_zone() as zone:
         certificate, private = write_certificate(tmp_path, zone.edge_address)
         secrets = {
-            "KEYLINE_WECHAT_APP_ID": DEFAULT_APP_ID, "KEYLINE_WECHAT_APP_SECRET": DEFAULT_APP_SECRET,
-            "KEYLINE_WECHAT_CALLBACK_TOKEN": DEFAULT_TOKEN, "KEYLINE_WECHAT_ENCODING_AES_KEY": DEFAULT_AES_KEY,
-            "KEYLINE_EDGE_KEYS": KEYS,
+            "KEYLINE_WECHAT_APP_ID": DEFAULT_APP_ID, "KEYLINE_WECHAT_CALLBACK_TOKEN": DEFAULT_TOKEN,
+            "KEYLINE_WECHAT_ENCODING_AES_KEY": DEFAULT_AES_KEY, "KEYLINE_EDGE_KEYS": KEYS,
         }  # fmt: skip
-        inner = {"KEYLINE_MASTER_KEY": MASTER_KEY, "KEYLINE_PUBLIC_URL": f"https://{zone.edge_address}:{PORT}"}
+        url = f"https://{zone.edge_address}:{PORT}"
+        inner = {"KEYLINE_MASTER_KEY": MASTER_KEY, "KEYLINE_PUBLIC_URL": url, "KEYLINE_WECHAT_LOGIN_URL": SANDBOX,
+                 "KEYLINE_EDGE_URL": url, "KEYLINE_EDGE_AUTHORITY": str(certificate)}  # fmt: skip
         for name, value in (secrets | inner).items():
             monkeypatch.setenv(name, value)
-        for cached in (notify_settings, channel_settings, vault):
+        for cached in CACHED:
             cached.cache_clear()
-        outer = {"KEYLINE_WECHAT_BASE_URL": SANDBOX, "KEYLINE_EDGE_HOST": "0.0.0.0", "KEYLINE_EDGE_PORT": str(PORT),
+        outer = {"KEYLINE_WECHAT_BASE_URL": SANDBOX, "KEYLINE_WECHAT_APP_SECRET": DEFAULT_APP_SECRET,
+                 "KEYLINE_EDGE_HOST": "0.0.0.0", "KEYLINE_EDGE_PORT": str(PORT),
                  "KEYLINE_EDGE_CERTIFICATE": str(certificate), "KEYLINE_EDGE_CERTIFICATE_KEY": str(private),
                  "KEYLINE_EDGE_SPOOL": str(tmp_path / "spool"), "KEYLINE_MASTER_KEY": ""}  # fmt: skip
         sandbox = child(zone, tmp_path, "sandbox", {}, "deploy.wechat_sandbox", "--log", str(tmp_path / "seen.jsonl"))
         edge = child(zone, tmp_path, "edge", outer, "services.notify", "--role", "edge")
-        settings = EdgeSettings(url=f"https://{zone.edge_address}:{PORT}", authority=certificate)
+        settings = EdgeSettings()
         try:
             sandbox.start()
             async with (
@@ -137,7 +141,7 @@ async def zones(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.Mo
         finally:
             edge.stop()
             sandbox.stop()
-            for cached in (notify_settings, channel_settings, vault):
+            for cached in CACHED:
                 cached.cache_clear()
 
 

@@ -64,6 +64,19 @@ def test_the_spool_outlives_its_process_and_never_gives_a_number_twice(tmp_path:
     assert Spool(path=path).pending(after=0) == [] and Spool(path=path).append({}) == 4
 
 
+def test_what_proves_a_person_is_handed_over_once_and_never_written(tmp_path: Path) -> None:
+    path = tmp_path / "owed.jsonl"
+    spool = Spool(path=path)
+    assert [spool.append({"code": "secret"}, durable=False), spool.append({"n": 1})] == [1, 2]
+    assert [e["seq"] for e in spool.pending(after=0)] == [1, 2]
+    assert "secret" not in path.read_text()
+    again = Spool(path=path)
+    assert [e["seq"] for e in again.pending(after=0)] == [2], "a restart forgets it and gives no number twice"
+    assert again.append({}, durable=False) == 3 and "secret" not in path.read_text()
+    spool.taken(1)
+    assert [e["seq"] for e in spool.pending(after=0)] == [2]
+
+
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Keys(secrets={"k1": b"short"})
