@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -345,7 +346,18 @@ async def ensure_topics(specs: Sequence[TopicSpec], *, settings: KernelSettings)
     return [s.name for s in missing]
 
 
+COMPACTION_LAG = timedelta(days=1)
+"""How long a superseded state, or that of somebody erased, may stay in a topic where records still come.
+
+Without it a broker cleans a quiet topic when half of it is old, which may be never.
+"""
+
+
 def _topic_configs(spec: TopicSpec) -> dict[str, str]:
     if spec.compacted:
-        return {"cleanup.policy": "compact", "max.message.bytes": str(MAX_RECORD_BYTES)}
+        lag_ms = int(COMPACTION_LAG.total_seconds() * 1000)
+        return {
+            "cleanup.policy": "compact", "max.message.bytes": str(MAX_RECORD_BYTES),
+            "max.compaction.lag.ms": str(lag_ms),
+        }  # fmt: skip
     return {"retention.ms": str(spec.retention_days * 86_400_000), "max.message.bytes": str(MAX_RECORD_BYTES)}
