@@ -94,13 +94,17 @@ class MessageFailed(_Delivery):
 
 
 class _PlannedNotice(Event):
-    """Of a planned outage to one customer; `required_by` is the start less the lead time the law wants."""
+    """Of a planned outage to one customer; `required_by` is the start less the lead time the law wants.
+
+    `plan_version`: of the plan that the customer does or does not know; what was proven of another window counts not.
+    """
 
     TOPIC = "notify-deliveries"
     KEY = "customer_id"
 
     customer_id: Id
     outage_id: Id
+    plan_version: Version | None = None
     occurred_at: Instant
 
 

@@ -29,6 +29,7 @@ from services.contracts.outage import (
     RestorationEstimated,
 )
 from services.contracts.portrait import (
+    CustomerAssigned,
     CustomerProfileChanged,
     CustomerReclassified,
     EfficiencyScored,
@@ -161,6 +162,10 @@ async def on_usage_warning_cleared(event: UsageWarningCleared, *, work: UnitOfWo
 
 async def on_customer_reclassified(event: CustomerReclassified, *, work: UnitOfWork) -> None:
     await reports.reclassification(work, event=event)
+
+
+async def on_customer_assigned(event: CustomerAssigned, *, work: UnitOfWork) -> None:
+    await reports.assignment(work, event=event)
 
 
 async def on_usage_computed(event: MonthlyUsageComputed, *, work: UnitOfWork) -> None:

@@ -35,6 +35,7 @@ from services.contracts.outage import (
     RestorationEstimated,
 )
 from services.contracts.portrait import (
+    CustomerAssigned,
     CustomerProfileChanged,
     CustomerReclassified,
     EfficiencyScored,
@@ -91,6 +92,7 @@ SERVICE = Service(
         Consumes(event=UsageWarningCleared, handler=events_in.on_usage_warning_cleared),
         Consumes(event=ScoreDisputed, handler=events_in.on_score_disputed),
         Consumes(event=CustomerReclassified, handler=events_in.on_customer_reclassified),
+        Consumes(event=CustomerAssigned, handler=events_in.on_customer_assigned),
         Consumes(event=MonthlyUsageComputed, handler=events_in.on_usage_computed),
         Consumes(event=marketing.BillIssued, handler=events_in.on_bill_issued),
         Consumes(event=marketing.BillCancelled, handler=events_in.on_bill_cancelled),

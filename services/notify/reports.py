@@ -22,6 +22,7 @@ from services.contracts.outage import (
     RestorationEstimated,
 )
 from services.contracts.portrait import (
+    CustomerAssigned,
     CustomerReclassified,
     EfficiencyScored,
     UsageWarningCleared,
@@ -73,7 +74,10 @@ async def outage(
 
 
 async def planned_outage(work: UnitOfWork, *, event: PlannedOutage, hold: timedelta, occasion: str = "") -> None:
-    facts = {"at": event.starts_at.isoformat(), "until": event.ends_at.isoformat(), "reason": event.reason}
+    facts = {
+        "at": event.starts_at.isoformat(), "until": event.ends_at.isoformat(), "reason": event.reason,
+        "version": event.version,  # what the message proves: knowledge of this window
+    }  # fmt: skip
     await outage(
         work, event_class=class_of(event), subject_id=event.outage_id, at=work.now, part=event.affected, facts=facts,
         hold=hold, occasion=occasion,
@@ -120,6 +124,19 @@ async def reclassification(work: UnitOfWork, *, event: CustomerReclassified) -> 
                 "attention_before": event.attention_before, "attention_after": event.attention_after,
                 "reasons": "；".join(event.reasons), "at": event.occurred_at.isoformat(),
             },
+        ),
+    )  # fmt: skip
+
+
+async def assignment(work: UnitOfWork, *, event: CustomerAssigned) -> None:
+    """Internal: goes to the assignee alone, the many of a bulk order as one message in the morning."""
+    await _known(work, event.customer_id)
+    await tell(
+        work,
+        happening=Happening(
+            event_class=class_of(event), subject_id=event.assignment_id, customers=frozenset(),
+            people={event.assignee_person_id: event.customer_id}, event_at=event.occurred_at,
+            facts={"purpose": event.purpose, "due_on": event.due_on.isoformat()},
         ),
     )  # fmt: skip
 

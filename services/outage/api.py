@@ -10,7 +10,7 @@ from services.contracts.envelope import Instant
 from services.kernel.clock import BUSINESS_ZONE
 from services.kernel.errors import NotFound
 from services.kernel.http import Work, allow, service_router
-from services.outage import incidents, plans, queries, schemas
+from services.outage import incidents, queries, schemas
 from services.outage.rules.parameters import value_of
 from services.outage.rules.reliability import indices
 
@@ -56,20 +56,6 @@ async def outage(outage_id: OutageId, work: Work) -> schemas.OutageDetail:
 async def estimate(outage_id: OutageId, body: schemas.Estimate, work: Work) -> schemas.Accepted:
     await incidents.estimate(work, outage_id=outage_id, expected_at=body.expected_at)
     return schemas.Accepted(outage_id=outage_id)
-
-
-@router.post("/planned-outages", status_code=202, summary="发布计划停电 Enter a planned outage for publication")
-@allow("planner")
-async def plan(body: schemas.PlannedOutage, work: Work) -> schemas.Accepted:
-    return schemas.Accepted(outage_id=await plans.accept(work, **body.model_dump()))
-
-
-@router.get("/planned-outages/{outage_id}/blocks", summary="未证明已告知的客户 Customers whose notice is not proven")
-@allow("planner", "dispatcher", "account-manager", "department-head", "service-desk")
-async def planned_blocks(outage_id: OutageId, work: Work) -> schemas.PlanBlocks:
-    rows = await plans.blocks(work, outage_id=outage_id)
-    lines = [schemas.PlanBlock.model_validate(r, from_attributes=True) for r in rows]
-    return schemas.PlanBlocks(outage_id=outage_id, blocked=bool(lines), customers=lines)
 
 
 @router.get("/customers/{customer_id}/outages", summary="客户停电记录 Outages of one customer")

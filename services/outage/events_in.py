@@ -5,7 +5,8 @@ from services.contracts.metering import LastGaspReceived, PowerRestored
 from services.contracts.notify import MessageAccepted, MessageDelivered, PlannedNoticeProven, PlannedNoticeUnproven
 from services.contracts.portrait import CustomerProfileChanged
 from services.kernel.work import UnitOfWork
-from services.outage import incidents, plans, views
+from services.outage import incidents, views
+from services.outage.planned import notices
 
 
 async def on_profile_changed(event: CustomerProfileChanged, *, work: UnitOfWork) -> None:
@@ -65,8 +66,10 @@ async def on_message_delivered(event: MessageDelivered, *, work: UnitOfWork) -> 
 
 
 async def on_notice_unproven(event: PlannedNoticeUnproven, *, work: UnitOfWork) -> None:
-    await plans.block(work, unproven=event)
+    """Holds the plan back: nobody can show that the customer knows."""
+    await notices.block(work, unproven=event)
 
 
 async def on_notice_proven(event: PlannedNoticeProven, *, work: UnitOfWork) -> None:
-    await plans.unblock(work, proven=event)
+    """Lets the plan go for this customer, unless the customer learned it too late."""
+    await notices.unblock(work, proven=event)

@@ -11,6 +11,8 @@ from services.contracts.outage import (
     AffectedPart,
     FaultOutageDetected,
     OutageSupplyRestored,
+    PlannedOutageCancelled,
+    PlannedOutageChanged,
     PlannedOutagePublished,
     RestorationEstimated,
 )
@@ -68,9 +70,27 @@ def say_estimated(work: UnitOfWork, *, outage: Row[tuple[object, ...]], expected
 
 
 def say_planned(work: UnitOfWork, *, plan: Row[tuple[object, ...]], members: Sequence[Member]) -> None:
+    _say_plan(PlannedOutagePublished, work, plan, members)
+
+
+def say_plan_changed(work: UnitOfWork, *, plan: Row[tuple[object, ...]], members: Sequence[Member]) -> None:
+    _say_plan(PlannedOutageChanged, work, plan, members)
+
+
+def say_plan_cancelled(work: UnitOfWork, *, plan: Row[tuple[object, ...]], members: Sequence[Member]) -> None:
+    """With the window that was announced; its reason is why it does not take place."""
+    _say_plan(PlannedOutageCancelled, work, plan, members)
+
+
+def _say_plan(
+    kind: type[PlannedOutagePublished | PlannedOutageChanged | PlannedOutageCancelled],
+    work: UnitOfWork,
+    plan: Row[tuple[object, ...]],
+    members: Sequence[Member],
+) -> None:
     for part in parts_of(members, set_id=plan.outage_id, set_version=plan.version):
         work.emit(
-            PlannedOutagePublished(
+            kind(
                 outage_id=plan.outage_id,
                 version=plan.version,
                 feeder_id=plan.feeder_id,

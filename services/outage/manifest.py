@@ -8,6 +8,8 @@ from services.contracts.notify import MessageAccepted, MessageDelivered, Planned
 from services.contracts.outage import (
     FaultOutageDetected,
     OutageSupplyRestored,
+    PlannedOutageCancelled,
+    PlannedOutageChanged,
     PlannedOutagePublished,
     RestorationEstimated,
 )
@@ -17,7 +19,9 @@ from services.kernel.broker import TopicSpec
 from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Job, Service
 from services.kernel.veil import Veil
-from services.outage import api, events_in, metrics, plans, tables
+from services.outage import api, events_in, metrics, tables
+from services.outage.planned import announcing
+from services.outage.planned import api as planned_api
 
 _RELAYED = (
     FeederChanged, FaultDetected, SupplyRestored, FeederLoadRecorded, WeatherReported, LastGaspReceived, PowerRestored,
@@ -44,7 +48,14 @@ SERVICE = Service(
         Consumes(event=PlannedNoticeProven, handler=events_in.on_notice_proven),
         *directory_consumes(),
     ),
-    publishes=(FaultOutageDetected, RestorationEstimated, OutageSupplyRestored, PlannedOutagePublished),
+    publishes=(
+        FaultOutageDetected,
+        RestorationEstimated,
+        OutageSupplyRestored,
+        PlannedOutagePublished,
+        PlannedOutageChanged,
+        PlannedOutageCancelled,
+    ),
     relays=_RELAYED,
     topics=(
         TopicSpec(name="outage-incidents", partitions=6, retention_days=14),
@@ -67,6 +78,6 @@ SERVICE = Service(
             "person_id": "person",
         },
     ),
-    routers=(api.router, door_router(service="outage", events=_RELAYED)),
-    jobs=(Job(name="publish-planned-outages", every=timedelta(seconds=5), run=plans.publish_accepted),),
+    routers=(api.router, planned_api.router, door_router(service="outage", events=_RELAYED)),
+    jobs=(Job(name="publish-planned-outages", every=timedelta(seconds=5), run=announcing.say_unsaid),),
 )

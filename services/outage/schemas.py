@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.envelope import Id, Instant, Label
+from services.contracts.envelope import Instant
 
 
 class OutageSummary(BaseModel):
@@ -54,33 +54,6 @@ class Estimate(BaseModel):
 
 class Accepted(BaseModel):
     outage_id: str
-
-
-class PlannedOutage(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    feeder_id: Id
-    section_ids: Annotated[list[Id], Field(max_length=200, description="empty: the whole feeder")] = []
-    starts_at: Instant
-    ends_at: Instant
-    reason: Label
-    temporary: bool = False
-
-
-class PlanBlock(BaseModel):
-    """`proven_at`: the customer knows since then, but too late for the announced start."""
-
-    customer_id: str
-    important: bool
-    required_by: datetime
-    unproven_at: datetime
-    proven_at: datetime | None
-
-
-class PlanBlocks(BaseModel):
-    outage_id: str
-    blocked: bool
-    customers: list[PlanBlock]
 
 
 class CustomerOutages(BaseModel):

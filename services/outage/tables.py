@@ -1,6 +1,18 @@
 """What outage stores. Views of others' states first, then its own."""
 
-from sqlalchemy import Boolean, Column, DateTime, ForeignKey, Index, Integer, Numeric, SmallInteger, String, Table
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.kernel.tables import open_schema
@@ -140,15 +152,31 @@ planned_outage = Table(
     metadata,
     _id("outage_id", primary_key=True),
     Column("version", Integer, nullable=False),
+    Column("said_version", Integer, nullable=False),  # 0: nobody was told yet
     _id("feeder_id"),
     Column("section_ids", ARRAY(String(64)), nullable=False),
     Column("starts_at", DateTime(timezone=True), nullable=False),
     Column("ends_at", DateTime(timezone=True), nullable=False),
     Column("reason", String(200), nullable=False),
     Column("temporary", Boolean, nullable=False),
-    Column("status", String(16), nullable=False),  # accepted | published
-    info={"holds": "accepted and published plans"},
+    Column("status", String(16), nullable=False),  # accepted | published | started | cancelled
+    # Of the version said last: customers not shown to know in time, whoever may see them.
+    Column("unproven_customers", Integer, nullable=False),
+    _id("entered_by"),
+    _id("changed_by", nullable=True),
+    _id("overridden_by", nullable=True),
+    Column("overridden_at", DateTime(timezone=True), nullable=True),
+    Column("override_reason", String(200), nullable=True),
+    _id("started_by", nullable=True),
+    Column("started_at", DateTime(timezone=True), nullable=True),
+    CheckConstraint("overridden_by NOT IN (entered_by, coalesce(changed_by, entered_by))", name="second_person"),
+    info={"holds": "planned outages from entry to their beginning or end, and who let them begin"},
 )
+Index("ix_planned_outage_starts_at", planned_outage.c.starts_at)
+Index(
+    "ix_planned_outage_unsaid", planned_outage.c.outage_id,
+    postgresql_where=planned_outage.c.version > planned_outage.c.said_version,
+)  # fmt: skip
 planned_affected = Table(
     "planned_affected",
     metadata,
@@ -156,13 +184,14 @@ planned_affected = Table(
     _id("usage_point_id", primary_key=True),
     _id("account_id"),
     _id("customer_id"),
-    info={"holds": "whom a published plan touches"},
+    Column("position", Integer, nullable=False),  # by priority when it was announced
+    info={"holds": "whom the plan touches, as announced last"},
 )
 Index("ix_planned_affected_customer_id", planned_affected.c.customer_id)
 
 planned_notice = Table(
     "planned_notice",
-    metadata,  # the newest word on whether a customer is shown to know of the plan; blocked while the answer is no
+    metadata,
     _id("outage_id", primary_key=True),
     _id("customer_id", primary_key=True),
     Column("important", Boolean, nullable=True),
@@ -170,6 +199,8 @@ planned_notice = Table(
     Column("unproven_at", DateTime(timezone=True), nullable=True),
     Column("proven_at", DateTime(timezone=True), nullable=True),
     Column("in_time", Boolean, nullable=True),
+    Column("level", String(16), nullable=True),
+    info={"holds": "notify's newest words on whether a customer is shown to know of a plan"},
 )
 
 OWNED: dict[str, str] = dict.fromkeys(

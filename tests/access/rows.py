@@ -70,6 +70,7 @@ FITTING: dict[str, Any] = {
     "inspection.hazard.grade": "serious",
     "inspection.hazard_step.step": "found",
     "outage.outage.status": "open",
+    "outage.planned_outage.status": "published",
     "portrait.profile.body": '{"importance_grade": "none", "primary_class": "", "attention_reasons": [], '
     '"accounts": []}',
     "inspection.inspection_plan.reason": "cycle",

@@ -123,6 +123,11 @@ class Run:
 
     async def _http(self, step: Mapping[str, Any]) -> None:
         status, answer = await self._call(step)
+        deadline = time.monotonic() + PATIENCE_S
+        while "until" in step and not fits(answer, self._read(step["until"])):
+            assert time.monotonic() < deadline, f"{step['http']} is not so: {step['until']}\nseen: {_short(answer)}"
+            await asyncio.sleep(0.2)
+            status, answer = await self._call(step)
         wanted = step.get("status", 200)
         assert status == wanted, f"{step['http']} as {step['as']}: {status} instead of {wanted}: {answer}"
         if "is" in step:

@@ -16,7 +16,7 @@ async def still_wanted(work: UnitOfWork, rows: Sequence[Row]) -> list[Row]:
     """Those that may go; the others have ended with their reason or rule."""
     acknowledged = await _acknowledged(work, rows)
     unwanted = await _switched_off(work, [r for r in rows if not r["mandatory"]])
-    never_told = await _never_told(work, [r for r in rows if r["told_of"] is not None])
+    never_told = await _never_told(work, [r for r in rows if r["told_of"]])
     ready = []
     for row in rows:
         if row["delivery_id"] in acknowledged:
@@ -80,7 +80,9 @@ async def _never_told(work: UnitOfWork, rows: Sequence[Row]) -> set[UUID]:
     d = delivery.c
     query = select(d.event_class, d.subject_id, d.person_id).where(
         d.subject_id.in_({r["subject_id"] for r in rows}), d.person_id.in_({r["person_id"] for r in rows}),
-        d.event_class.in_({r["told_of"] for r in rows}), d.state.in_(TOLD),
+        d.event_class.in_({c for r in rows for c in r["told_of"]}), d.state.in_(TOLD),
     )  # fmt: skip
     told = {(r.event_class, r.subject_id, r.person_id) for r in await work.db.execute(query)}
-    return {r["delivery_id"] for r in rows if (r["told_of"], r["subject_id"], r["person_id"]) not in told}
+    return {
+        r["delivery_id"] for r in rows if not any((c, r["subject_id"], r["person_id"]) in told for c in r["told_of"])
+    }

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, String, bindparam, select, text, update
+from sqlalchemy import DateTime, String, and_, bindparam, not_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.kernel.work import UnitOfWork
@@ -47,7 +47,7 @@ _FAN_OUT = text(
         jsonb_build_object('customer', coalesce(c.name, r.customer_id)) || CAST(:facts AS jsonb),
         coalesce(p.language, 'zh'), :priority, r.state,
         CASE WHEN r.state = 'suppressed' THEN 'older-than-class-allows' END, r.steps[2:], :mandatory,
-        CAST(:fallback_seconds AS int), :ack, CAST(:digest AS varchar), CAST(:told_of AS varchar), b.delivery_id,
+        CAST(:fallback_seconds AS int), :ack, CAST(:digest AS varchar), :told_of, b.delivery_id,
         r.leaves_at, CAST(:give_up_at AS timestamptz) + (r.leaves_at - CAST(:now AS timestamptz)), :event_at, :now,
         CASE WHEN r.state = 'delivered' THEN CAST(:now AS timestamptz) END,
         CASE WHEN r.state = 'delivered' THEN CAST(:now AS timestamptz) END,
@@ -57,8 +57,8 @@ _FAN_OUT = text(
       LEFT JOIN notify.customer c ON c.customer_id = r.customer_id
       LEFT JOIN LATERAL (
         SELECT o.delivery_id FROM notify.delivery o
-        WHERE CAST(:told_of AS varchar) IS NOT NULL AND o.person_id = r.person_id AND o.subject_id = :subject_id
-          AND o.event_class = CAST(:told_of AS varchar) AND o.state IN ('pending', 'sending') LIMIT 1
+        WHERE o.person_id = r.person_id AND o.subject_id = :subject_id AND o.event_class = ANY(:told_of)
+          AND o.state IN ('pending', 'sending') LIMIT 1
       ) b ON true
       ON CONFLICT DO NOTHING
       RETURNING delivery_id, happening, person_id, customer_id, channel, state
@@ -74,7 +74,7 @@ _FAN_OUT = text(
 ).bindparams(
     *[bindparam(n, type_=ARRAY(String)) for n in (
         "people", "customers", "names", "ladders", "states", "account_people", "account_names", "accounts",
-        "account_customers",
+        "account_customers", "told_of",
     )],
     bindparam("leaves", type_=ARRAY(DateTime(timezone=True))),
 )  # fmt: skip
@@ -109,21 +109,22 @@ async def store(work: UnitOfWork, *, rule: Rule, told: Told, recipients: Sequenc
         await _insert(work, rule, told, new)
 
 
-async def withdraw(work: UnitOfWork, *, rule: Rule, subject_id: str) -> None:
-    """What the class makes superfluous and has not gone is not sent: who was told nothing needs no correction."""
+async def withdraw(work: UnitOfWork, *, rule: Rule, subject_id: str, happening: str) -> None:
+    """What the class makes superfluous and has not gone is not sent: who was told nothing needs no correction.
+
+    Messages of the happening itself, which other parts of it brought, stay.
+    """
     d = delivery.c
-    unsent = (d.subject_id == subject_id, d.state.in_(("held", "pending")), d.attempts == 0)
-    for classes, why in ((rule.replaces, "superseded"), (_withdrawn(rule), "withdrawn-before-sending")):
+    other = and_(d.happening != happening, not_(d.happening.startswith(f"{happening}|", autoescape=True)))
+    unsent = (d.subject_id == subject_id, d.state.in_(("held", "pending")), d.attempts == 0, other)
+    withdrawn = rule.told_of if rule.withdraws_unsent else ()
+    for classes, why in ((rule.replaces, "superseded"), (withdrawn, "withdrawn-before-sending")):
         if not classes:
             continue
         gone = update(delivery).where(*unsent, d.event_class.in_(classes))
         gone = gone.values(state="suppressed", reason=why, ended_at=work.now)
         stopped = (await work.db.execute(gone.returning(d.delivery_id))).all()
         metrics.DUPLICATES_SUPPRESSED.labels(why).inc(len(stopped))
-
-
-def _withdrawn(rule: Rule) -> tuple[str, ...]:
-    return (rule.told_of,) if rule.withdraws_unsent and rule.told_of is not None else ()
 
 
 async def _grown(work: UnitOfWork, told: Told, recipients: Sequence[Recipient]) -> list[_New]:
@@ -191,8 +192,8 @@ async def _insert(work: UnitOfWork, rule: Rule, told: Told, new: Sequence[_New])
         "event_class": told.event_class, "subject_id": told.subject_id, "cause_type": work.cause.type,
         "cause_id": work.cause.id, "facts": json.dumps(dict(told.facts), ensure_ascii=False),
         "priority": rule.priority, "mandatory": rule.mandatory, "fallback_seconds": rule.fallback_seconds,
-        "ack": rule.ack, "digest": rule.digest, "told_of": rule.told_of, "now": work.now, "event_at": told.event_at,
-        "give_up_at": work.now + timedelta(minutes=rule.give_up_minutes),
+        "ack": rule.ack, "digest": rule.digest, "told_of": list(rule.told_of), "now": work.now,
+        "event_at": told.event_at, "give_up_at": work.now + timedelta(minutes=rule.give_up_minutes),
     }  # fmt: skip
     stored = [dict(r) for r in (await work.db.execute(_FAN_OUT, parameters)).mappings()]
     _say(work, told, new, stored)

@@ -43,7 +43,7 @@ async def tell(work: UnitOfWork, *, happening: Happening) -> int:
     """Plan and store the messages; how many people are told. Safe to repeat."""
     in_force = await policy_in_force(work)
     rule = in_force.rule_for(happening.event_class)
-    await withdraw(work, rule=rule, subject_id=happening.subject_id)
+    await withdraw(work, rule=rule, subject_id=happening.subject_id, happening=happening.name)
     snapshot = await snapshot_of(
         work, in_force=in_force, event_class=happening.event_class, customers=happening.customers,
         subject_id=happening.subject_id, listed=happening.people,

@@ -55,11 +55,14 @@ async def watch(work: UnitOfWork, *, plan: Plan) -> None:
     )
     customers = sorted({a.customer_id for a in plan.affected.affected})
     if customers and cancelled is None:
-        rows = [
-            {"outage_id": plan.outage_id, "customer_id": c, "standing": Standing.PENDING.value, "changed_at": work.now}
-            for c in customers
-        ]
-        await work.db.execute(upsert(notice_due).values(rows).on_conflict_do_nothing())
+        anew = {"version": plan.version, "standing": Standing.PENDING.value, "changed_at": work.now}
+        due = upsert(notice_due).values([{"outage_id": plan.outage_id, "customer_id": c, **anew} for c in customers])
+        await work.db.execute(
+            due.on_conflict_do_update(
+                index_elements=["outage_id", "customer_id"], set_=anew,
+                where=notice_due.c.version < due.excluded.version,
+            )
+        )  # fmt: skip
 
 
 async def judge(work: UnitOfWork) -> dict[Standing, int]:
@@ -83,11 +86,11 @@ async def lines(work: UnitOfWork, *, plan: Any) -> list[dict[str, Any]]:
     query = (
         select(n.customer_id, n.standing, customer.c.name, customer.c.importance_grade)
         .join_from(notice_due, customer, customer.c.customer_id == n.customer_id, isouter=True)
-        .where(n.outage_id == plan.outage_id, visible(n.customer_id, work=work))
+        .where(n.outage_id == plan.outage_id, n.version == plan.version, visible(n.customer_id, work=work))
         .order_by(n.customer_id)
     )
     rows = (await work.db.execute(query)).all()
-    proofs = await proofs_of(work, outage_id=plan.outage_id, customers=[r.customer_id for r in rows])
+    proofs = await proofs_of(work, plan=plan, customers=[r.customer_id for r in rows])
     day = plan.starts_at.astimezone(BUSINESS_ZONE).date()
     found = []
     for row in rows:
@@ -103,8 +106,11 @@ async def lines(work: UnitOfWork, *, plan: Any) -> list[dict[str, Any]]:
     return found
 
 
-async def proofs_of(work: UnitOfWork, *, outage_id: str, customers: Sequence[str]) -> dict[str, list[Proof]]:
-    """Of messages about the plan to any of the customer's people, announcements and recorded calls."""
+async def proofs_of(work: UnitOfWork, *, plan: Any, customers: Sequence[str]) -> dict[str, list[Proof]]:
+    """Of messages to any of the customer's people, announcements and recorded calls, about the window as it is now.
+
+    Who knew of an earlier window does not know of this one.
+    """
     d, a = delivery.c, delivery_account.c
     found: dict[str, list[Proof]] = defaultdict(list)
     columns = [delivery.c[name] for name in _COLUMNS.values()]
@@ -112,8 +118,8 @@ async def proofs_of(work: UnitOfWork, *, outage_id: str, customers: Sequence[str
         select(a.customer_id, *columns)
         .join_from(delivery, delivery_account, a.delivery_id == d.delivery_id)
         .where(
-            d.subject_id == outage_id, d.event_class.in_(("planned-outage", "planned-outage-changed")),
-            a.customer_id.in_(customers),
+            d.subject_id == plan.outage_id, d.event_class.in_(("planned-outage", "planned-outage-changed")),
+            d.facts["version"].as_integer() == plan.version, a.customer_id.in_(customers),
         )
     )  # fmt: skip
     for row in (await work.db.execute(told)).mappings():
@@ -121,7 +127,9 @@ async def proofs_of(work: UnitOfWork, *, outage_id: str, customers: Sequence[str
             if row[column] is not None:
                 found[row["customer_id"]].append(Proof(level=level, at=row[column]))
     p = notice_proof.c
-    recorded = select(p.customer_id, p.level, p.at).where(p.outage_id == outage_id, p.customer_id.in_(customers))
+    recorded = select(p.customer_id, p.level, p.at).where(
+        p.outage_id == plan.outage_id, p.plan_version == plan.version, p.customer_id.in_(customers)
+    )
     for other in await work.db.execute(recorded):
         found[other.customer_id].append(Proof(level=Level(other.level), at=other.at))
     return found
@@ -132,14 +140,16 @@ async def record(
 ) -> None:
     """A call was made, or the notice was published. Raises `NotFound`."""
     n = notice_due.c
-    due = select(n.customer_id).where(
+    due = select(n.version).where(
         n.outage_id == outage_id, n.customer_id == customer_id, visible(n.customer_id, work=work)
     )
-    if (await work.db.execute(due)).first() is None:
+    version = (await work.db.execute(due)).scalar_one_or_none()
+    if version is None:
         raise NotFound(what_zh="待告知客户", what_en="customer to be told", field="customer_id")
     row = {
         "proof_id": work.new_id(f"proof|{outage_id}|{customer_id}|{level.value}"), "outage_id": outage_id,
-        "customer_id": customer_id, "person_id": person_id, "level": level.value, "words": words,
+        "customer_id": customer_id, "plan_version": version, "person_id": person_id, "level": level.value,
+        "words": words,
         "recorded_by": work.actor.person_id, "at": work.now,
     }  # fmt: skip
     await work.db.execute(insert(notice_proof).values(row))
@@ -164,7 +174,10 @@ async def _say(work: UnitOfWork, plan: Any, line: Mapping[str, Any]) -> None:
     mine = (notice_due.c.outage_id == plan.outage_id, notice_due.c.customer_id == line["customer_id"])
     changed = update(notice_due).where(*mine).values(standing=now_standing.value, changed_at=work.now)
     await work.db.execute(changed)
-    common: dict[str, Any] = {"customer_id": line["customer_id"], "outage_id": plan.outage_id, "occurred_at": work.now}
+    common: dict[str, Any] = {
+        "customer_id": line["customer_id"], "outage_id": plan.outage_id, "plan_version": plan.version,
+        "occurred_at": work.now,
+    }  # fmt: skip
     required_by: datetime = line["required_by"]
     if now_standing is Standing.UNPROVEN:
         work.emit(PlannedNoticeUnproven(**common, important=line["important"], required_by=required_by))

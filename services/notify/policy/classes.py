@@ -18,6 +18,7 @@ CLASSES_OF: dict[type[Event], tuple[str, ...]] = {
     outage.PlannedOutageCancelled: ("planned-outage-cancelled",),
     portrait.EfficiencyScored: ("efficiency-scored",),
     portrait.CustomerReclassified: ("reclassified",),
+    portrait.CustomerAssigned: ("customer-assigned",),
     portrait.MonthlyUsageComputed: ("usage-summary",),
     portrait.UsageWarningRaised: ("usage-warning",),
     portrait.UsageWarningCleared: ("usage-warning-cleared",),

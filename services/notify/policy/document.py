@@ -20,8 +20,8 @@ class _Part(BaseModel):
 
 
 class Rule(_Part):
-    """`channels` is the ladder from first to last; `told_of` restricts the audience to those told of that class;
-    `listed`: the happening itself names its people.
+    """`channels` is the ladder from first to last; `told_of` restricts the audience to those told of one of
+    these classes; `listed`: the happening itself names its people.
 
     `mandatory` passes preferences, quiet hours and digests. `quiet` hold waits for the recipient's morning; `digest`
     names what is merged into one message there. `replaces` withdraws the unsent messages of those classes on the same
@@ -32,7 +32,7 @@ class Rule(_Part):
 
     customer_roles: frozenset[CustomerRole] = frozenset()
     staff_roles: frozenset[StaffRole] = frozenset()
-    told_of: str | None = None
+    told_of: tuple[str, ...] = ()
     listed: bool = False
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=6)]
     priority: Annotated[int, Field(ge=0, le=3)]
@@ -48,18 +48,18 @@ class Rule(_Part):
 
     @property
     def audience_name(self) -> str:
-        return self.told_of or "listed"
+        return ", ".join(self.told_of) or "listed"
 
     @model_validator(mode="after")
     def _one_audience(self) -> Self:
-        ways = (bool(self.customer_roles or self.staff_roles), self.told_of is not None, self.listed)
+        ways = (bool(self.customer_roles or self.staff_roles), bool(self.told_of), self.listed)
         if sum(ways) != 1:
             raise ValueError("name roles, or told_of, or listed: exactly one kind of audience")
         if len(set(self.channels)) != len(self.channels):
             raise ValueError("channels: a channel stands twice in the ladder")
         if self.mandatory and (self.digest or self.quiet == "hold"):
             raise ValueError("mandatory: waits neither for a digest nor for the end of quiet hours")
-        if self.withdraws_unsent and self.told_of is None:
+        if self.withdraws_unsent and not self.told_of:
             raise ValueError("withdraws_unsent: needs told_of")
         return self
 
@@ -79,8 +79,8 @@ class Policy(_Part):
     @model_validator(mode="after")
     def _endings_have_beginnings(self) -> Self:
         for name, rule in self.classes.items():
-            for other in (rule.told_of, *rule.replaces):
-                if other is not None and other not in self.classes:
+            for other in (*rule.told_of, *rule.replaces):
+                if other not in self.classes:
                     raise ValueError(f"classes.{name}: no such class {other}")
         return self
 

@@ -101,7 +101,7 @@ def plan(*, rule: Rule, customers: Iterable[str], places: Iterable[Place], direc
     `places` may be empty where the happening concerns a customer as a whole.
     """
     touched, there = frozenset(customers), tuple(sorted(set(places)))
-    if rule.told_of is not None:
+    if rule.told_of:
         found = _those_told(rule, directory, touched, there)
     elif directory.listed:
         found = [
@@ -239,7 +239,7 @@ def _staff_reasons(c: Charged) -> tuple[Reason, ...]:
 
 
 def _those_told(rule: Rule, directory: Directory, touched: frozenset[str], places: tuple[Place, ...]) -> list[_Found]:
-    reason = (Reason(Why.WAS_TOLD, str(rule.told_of)),)
+    reason = (Reason(Why.WAS_TOLD, rule.audience_name),)
     found = []
     for person, known in sorted(directory.told.items()):
         theirs = tuple(sorted(known & set(places))) if places and known else tuple(sorted(known))
@@ -250,7 +250,7 @@ def _those_told(rule: Rule, directory: Directory, touched: frozenset[str], place
             found.append(_Found(person, customer, _of(theirs, customer), reason))
     for e in sorted(directory.engaged, key=lambda e: (e.person_id, e.customer_id)):
         if e.customer_id in touched and e.person_id not in directory.told:
-            found.append(_Found(e.person_id, e.customer_id, None, (Reason(Why.WAS_NOT_TOLD, str(rule.told_of)),)))
+            found.append(_Found(e.person_id, e.customer_id, None, (Reason(Why.WAS_NOT_TOLD, rule.audience_name),)))
     return found
 
 

@@ -109,13 +109,13 @@ async def _on_duty(work: UnitOfWork, customers: list[str]) -> list[Charged]:
     ]
 
 
-async def _places_told(work: UnitOfWork, event_class: str, subject_id: str) -> dict[str, frozenset[Place]]:
+async def _places_told(work: UnitOfWork, classes: Collection[str], subject_id: str) -> dict[str, frozenset[Place]]:
     a = delivery_account.c
     query = (
         select(delivery.c.person_id, a.customer_id, a.account_id)
         .join_from(delivery, delivery_account, a.delivery_id == delivery.c.delivery_id, isouter=True)
         .where(
-            delivery.c.event_class == event_class,
+            delivery.c.event_class.in_(classes),
             delivery.c.subject_id == subject_id,
             delivery.c.state != "suppressed",
         )

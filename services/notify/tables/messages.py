@@ -52,7 +52,8 @@ delivery = Table(
     Column("fallback_seconds", Integer),
     Column("ack", Boolean, nullable=False, server_default=text("false")),  # a receipt does not stop the fallback
     Column("digest", String(32)),
-    Column("told_of", String(40)),  # only for who was told of that class on the same subject
+    # Only for who was told of one of these classes on the same subject.
+    Column("told_of", ARRAY(String(40)), nullable=False, server_default=text("'{}'")),
     Column("after_delivery_id", Uuid),
     Column("fallback_of", Uuid),
     Column("digest_id", Uuid),

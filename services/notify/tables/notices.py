@@ -16,6 +16,7 @@ notice_due = Table(
     "notice_due", metadata,  # a customer who has to know; `standing` as last said to others
     Column("outage_id", String(64), primary_key=True),
     Column("customer_id", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # the newest of the plan that touches the customer
     Column("standing", String(10), nullable=False),  # pending, unproven, proven, late
     Column("changed_at", MOMENT, nullable=False),
     Index(None, "customer_id"),
@@ -26,6 +27,7 @@ notice_proof = Table(
     id_column("outage_id"),
     Column("customer_id", String(64), nullable=False, index=True),
     id_column("person_id", nullable=True),
+    Column("plan_version", BigInteger, nullable=False),  # what was told: the window of this version
     Column("level", String(16), nullable=False),
     Column("words", Text, nullable=False),
     Column("recorded_by", String(64), nullable=False),

@@ -13,6 +13,7 @@ from services.kernel.clock import BUSINESS_ZONE
 FactType = Literal[
     "text", "accounts", "moment", "day", "month", "number", "percent", "energy", "power", "yuan", "flag", "grade",
     "classes", "application-kind", "application-stage", "usage-warning", "usage-warning-kind",
+    "assignment-purpose",
 ]  # fmt: skip
 
 

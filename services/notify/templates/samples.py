@@ -10,6 +10,7 @@ TYPICAL: dict[FactType, Any] = {
     "number": "81.2", "percent": "0.9987", "energy": "123456.7", "power": "171.468", "yuan": "98765.43", "flag": False,
     "grade": "serious", "classes": ["high-reliability"], "application-kind": "new-connection",
     "application-stage": "surveyed", "usage-warning": "demand:near", "usage-warning-kind": "demand",
+    "assignment-purpose": "visit",
 }  # fmt: skip
 LONGEST: dict[FactType, Any] = {
     "text": "示例特种金属制品与精密机械制造有限责任公司第一分公司二号生产基地东区变电所及附属设施，" * 4,
@@ -18,6 +19,7 @@ LONGEST: dict[FactType, Any] = {
     "classes": ["high-reliability", "high-contribution", "high-service", "high-potential"],
     "application-kind": "capacity-reduction", "application-stage": "contracted",
     "usage-warning": "power-factor:recoverable", "usage-warning-kind": "deadline",
+    "assignment-purpose": "inspection-support",
 }  # fmt: skip
 TYPICAL_ACCOUNTS = ("5001000001",)
 LONGEST_ACCOUNTS = tuple(f"50010000{n:02d}" for n in range(30))

@@ -20,7 +20,7 @@ _LABELS = {
     "customer": "客户名称", "account_list": "户号", "at": "时间", "until": "截止时间", "finding": "隐患内容",
     "grade": "隐患等级", "note": "备注", "month": "月份", "score": "得分", "expected": "预计时间", "amount": "金额",
     "due_on": "截止日期", "reason": "原因", "since": "起始时间", "kind": "业务类型", "stage": "办理环节",
-    "post": "岗位", "energy_number": "电量", "warning": "预警内容", "headline": "通知标题",
+    "post": "岗位", "energy_number": "电量", "warning": "预警内容", "headline": "通知标题", "purpose": "任务事项",
 }  # fmt: skip
 
 

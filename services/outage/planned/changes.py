@@ -1,22 +1,19 @@
-"""A planned outage: a planner enters it in time, a job under the worker's login finds all it touches and says it."""
+"""A planner enters a planned outage in time, moves it, or takes it back; what is said of it, `announcing.py` says.
+
+Rule planned-outage-correction: 变更后的计划停电仍须提前通知，变更和取消均告知已被告知的人。The told are corrected.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, false, func, not_, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Row, select, update
 
-from services.contracts.notify import PlannedNoticeProven, PlannedNoticeUnproven
-from services.kernel.auth.grants import visible
-from services.kernel.errors import InvalidInput, NotFound, Problem
-from services.kernel.jobs import JobRun
+from services.kernel.errors import Conflict, InvalidInput, NotFound, Problem
 from services.kernel.work import UnitOfWork
-from services.outage import events_out
-from services.outage.membership import known_members, points_without_supply
 from services.outage.queries import sees_feeder
 from services.outage.rules.notice import in_time, required_notice
-from services.outage.tables import feeder, planned_affected, planned_notice, planned_outage
+from services.outage.tables import feeder, planned_outage
 
 
 class NoticeTooShort(Problem):
@@ -36,6 +33,74 @@ async def accept(
 ) -> str:
     """Its id. Raises `NotFound` for feeders outside the caller's areas, `NoticeTooShort`, `InvalidInput`."""
     await _check_network(work, feeder_id=feeder_id, section_ids=section_ids)
+    _check_window(work, starts_at=starts_at, ends_at=ends_at, temporary=temporary)
+    outage_id = str(work.new_id("planned-outage"))
+    row = {
+        "outage_id": outage_id, "version": 1, "said_version": 0, "feeder_id": feeder_id,
+        "section_ids": sorted(set(section_ids)), "starts_at": starts_at, "ends_at": ends_at, "reason": reason,
+        "temporary": temporary, "status": "accepted", "unproven_customers": 0, "entered_by": work.actor.person_id,
+    }  # fmt: skip
+    await work.db.execute(planned_outage.insert().values(row))
+    await work.audit(action="planned-outage-accepted", object_type="outage", object_id=outage_id, after=row)
+    return outage_id
+
+
+async def change(work: UnitOfWork, *, outage_id: str, starts_at: datetime, ends_at: datetime, reason: str) -> None:
+    """Another window, with the same notice as a new plan; proofs and exceptions of the old one no longer count.
+
+    Raises `NotFound`, `Conflict` (begun, cancelled), `NoticeTooShort`, `InvalidInput`.
+    """
+    row = await locked(work, outage_id=outage_id)
+    _check_open(row)
+    _check_window(work, starts_at=starts_at, ends_at=ends_at, temporary=row.temporary)
+    values = {
+        "starts_at": starts_at, "ends_at": ends_at, "reason": reason, "changed_by": work.actor.person_id,
+        "version": row.version + 1, "overridden_by": None, "overridden_at": None, "override_reason": None,
+    }  # fmt: skip
+    await _write(work, row, "planned-outage-changed", values)
+
+
+async def cancel(work: UnitOfWork, *, outage_id: str, reason: str) -> None:
+    """Raises `NotFound`, `Conflict` (begun, cancelled)."""
+    row = await locked(work, outage_id=outage_id)
+    _check_open(row)
+    values = {
+        "status": "cancelled", "reason": reason, "changed_by": work.actor.person_id, "version": row.version + 1,
+    }  # fmt: skip
+    await _write(work, row, "planned-outage-cancelled", values)
+
+
+async def locked(work: UnitOfWork, *, outage_id: str) -> Row[Any]:
+    """The plan for writing. Raises `NotFound`, also for feeders outside the caller's areas."""
+    own = select(feeder.c.feeder_id).where(sees_feeder(work))
+    find = select(planned_outage).where(planned_outage.c.outage_id == outage_id, planned_outage.c.feeder_id.in_(own))
+    row = (await work.db.execute(find.with_for_update())).first()
+    if row is None:
+        raise NotFound(what_zh="计划停电", what_en="planned outage", field="outage_id")
+    return row
+
+
+async def _write(work: UnitOfWork, row: Row[Any], action: str, values: dict[str, Any]) -> None:
+    await work.db.execute(update(planned_outage).where(planned_outage.c.outage_id == row.outage_id).values(values))
+    before = {name: getattr(row, name) for name in values}
+    await work.audit(action=action, object_type="outage", object_id=row.outage_id, before=before, after=values)
+
+
+def _check_open(row: Row[Any]) -> None:
+    if row.status == "started":
+        raise Conflict(
+            zh="该计划停电已开始，不能再变更或取消。",
+            en="The outage has begun; it can be neither changed nor cancelled.",
+        )
+    if row.status == "cancelled":
+        raise Conflict(zh="该计划停电已取消，请重新提交计划。", en="The plan was cancelled; enter a new one.")
+    if row.said_version < row.version:  # the customers are told windows one after the other, each as it was announced
+        raise Conflict(
+            zh="上一版计划正在公告，请稍后重试。", en="The last version is being announced; retry in some seconds."
+        )
+
+
+def _check_window(work: UnitOfWork, *, starts_at: datetime, ends_at: datetime, temporary: bool) -> None:
     if ends_at <= starts_at:
         raise InvalidInput(zh="ends_at 须晚于 starts_at。", en="ends_at must be later than starts_at.", field="ends_at")
     if not in_time(now=work.now, starts_at=starts_at, temporary=temporary):
@@ -45,14 +110,6 @@ async def accept(
             en=f"Users need notice of at least {hours} hours; move starts_at.",
             field="starts_at",
         )
-    outage_id = str(work.new_id("planned-outage"))
-    row = {
-        "outage_id": outage_id, "version": 1, "feeder_id": feeder_id, "section_ids": sorted(set(section_ids)),
-        "starts_at": starts_at, "ends_at": ends_at, "reason": reason, "temporary": temporary, "status": "accepted",
-    }  # fmt: skip
-    await work.db.execute(planned_outage.insert().values(row))
-    await work.audit(action="planned-outage-accepted", object_type="outage", object_id=outage_id, after=row)
-    return outage_id
 
 
 async def _check_network(work: UnitOfWork, *, feeder_id: str, section_ids: Sequence[str]) -> None:
@@ -66,71 +123,3 @@ async def _check_network(work: UnitOfWork, *, feeder_id: str, section_ids: Seque
             en=f"Feeder {feeder_id} has no section {strange[0]}; correct section_ids.",
             field="section_ids",
         )
-
-
-async def publish_accepted(run: JobRun) -> None:
-    """One plan per transaction: the planner's own scope may be smaller than the feeder, the announcement is not."""
-    accepted = select(planned_outage.c.outage_id).where(planned_outage.c.status == "accepted")
-    async with run.chunk("find") as work:
-        ids = sorted((await work.db.execute(accepted)).scalars())
-    for outage_id in ids:
-        async with run.chunk(outage_id) as work:
-            await publish(work, outage_id=outage_id)
-
-
-async def publish(work: UnitOfWork, *, outage_id: str) -> None:
-    """Say an accepted plan once."""
-    plan = planned_outage
-    find = select(plan).where(plan.c.outage_id == outage_id, plan.c.status == "accepted").with_for_update()
-    row = (await work.db.execute(find)).first()
-    if row is None:
-        return
-    points = await points_without_supply(work, feeder_id=row.feeder_id, section_ids=row.section_ids)
-    members = await known_members(work, usage_point_ids=points)
-    if members:
-        await work.db.execute(planned_affected.insert(), [{"outage_id": outage_id, **vars(m)} for m in members])
-    await work.db.execute(update(plan).where(plan.c.outage_id == outage_id).values(status="published"))
-    await work.audit(action="planned-outage-published", object_type="outage", object_id=outage_id)
-    events_out.say_planned(work, plan=row, members=members)
-
-
-async def block(work: UnitOfWork, *, unproven: PlannedNoticeUnproven) -> None:
-    """The plan may not begin for a customer of whom nobody can show that they know."""
-    await _note(
-        work, outage_id=unproven.outage_id, customer_id=unproven.customer_id, important=unproven.important,
-        required_by=unproven.required_by, unproven_at=unproven.occurred_at,
-    )  # fmt: skip
-
-
-async def unblock(work: UnitOfWork, *, proven: PlannedNoticeProven) -> None:
-    """Proof in time lifts the block; late proof is noted and leaves the decision to the planner."""
-    await _note(
-        work, outage_id=proven.outage_id, customer_id=proven.customer_id, proven_at=proven.occurred_at,
-        in_time=proven.in_time,
-    )  # fmt: skip
-
-
-async def _note(work: UnitOfWork, *, outage_id: str, customer_id: str, **said: Any) -> None:
-    """The two words may come in any order and repeated: the later moment of each kind stays."""
-    put = upsert(planned_notice).values(outage_id=outage_id, customer_id=customer_id, **said)
-    moment = "unproven_at" if "unproven_at" in said else "proven_at"
-    newer = func.coalesce(planned_notice.c[moment], put.excluded[moment]) <= put.excluded[moment]
-    await work.db.execute(
-        put.on_conflict_do_update(index_elements=["outage_id", "customer_id"], set_=said, where=newer)
-    )
-
-
-async def blocks(work: UnitOfWork, *, outage_id: str) -> list[Row[Any]]:
-    """Customers for whom the plan is blocked. Raises `NotFound` for a plan that touches nothing the caller sees."""
-    n = planned_notice.c
-    own_notice = exists().where(n.outage_id == outage_id, visible(n.customer_id, work=work))
-    p = planned_outage.c
-    own_feeder = exists().where(p.outage_id == outage_id, feeder.c.feeder_id == p.feeder_id, sees_feeder(work))
-    if not (await work.db.execute(select(or_(own_notice, own_feeder)))).scalar_one():
-        raise NotFound(what_zh="计划停电", what_en="planned outage", field="outage_id")
-    answered = and_(n.in_time.is_(True), n.proven_at >= n.unproven_at)
-    query = select(planned_notice).where(
-        n.outage_id == outage_id, n.unproven_at.is_not(None), not_(func.coalesce(answered, false())),
-        visible(n.customer_id, work=work),
-    )  # fmt: skip
-    return list((await work.db.execute(query.order_by(n.customer_id))).all())

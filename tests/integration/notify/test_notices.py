@@ -7,13 +7,15 @@ from uuid import uuid4
 
 import aiohttp
 
-from services.contracts.outage import PlannedOutagePublished
+from services.contracts.outage import PlannedOutageCancelled, PlannedOutageChanged, PlannedOutagePublished
 from services.contracts.portrait import CustomerProfileChanged
+from services.kernel.clock import BUSINESS_ZONE
 from services.kernel.jobs import JobRun
 from services.kernel.manifest import Job
 from services.notify.delivery import auditor, notices
 from services.notify.delivery.links import link_key, token_of
 from services.notify.rules.proof import Standing
+from services.notify.templates.texts import templates
 from tests.integration.notify.house import NotifyHouse
 from tests.integration.notify.sending import open_sending
 from tests.integration.notify.test_delivery import bodies, part, person, profile
@@ -80,6 +82,54 @@ async def test_an_important_customer_who_did_not_open_the_notice_blocks_the_plan
         await notices.judge(work)
     proven = {b["customer_id"]: b for b in bodies(await house.said("planned-notice-proven"))}
     assert (proven["C-1"]["level"], proven["C-1"]["in_time"]) == ("call-recorded", True)
+
+
+def moved(version: int, days: float) -> PlannedOutageChanged:
+    affected = part(1, 1, ("C-1", "A-1"), ("C-2", "B-1")).model_copy(update={"set_version": version})
+    window = plan(days).model_copy(update={"version": version, "affected": affected})
+    return PlannedOutageChanged.model_validate(window.model_dump())
+
+
+async def judged(house: NotifyHouse, name: str) -> dict[Standing, int]:
+    sending = open_sending(house)
+    sending.clock.advance(NOW - sending.clock.now())
+    async with sending.work(f"judge|{name}") as work:
+        return await notices.judge(work)
+
+
+async def test_who_knew_of_the_old_window_is_not_proven_to_know_of_the_new_one(house: NotifyHouse) -> None:
+    await prepared(house)
+    await house.hear(plan(9))
+    await house.send_due()
+    await house.rows("UPDATE notify.delivery SET delivered_at = now(), opened_at = now(), state = 'delivered'")
+    assert await judged(house, "first") == {Standing.PROVEN: 2}
+    await house.hear(moved(2, days=12))
+    assert await judged(house, "moved") == {Standing.PENDING: 2}
+    await house.send_due()
+    await house.rows("UPDATE notify.delivery SET opened_at = now() WHERE event_class = 'planned-outage-changed'")
+    assert await judged(house, "read") == {Standing.PROVEN: 2}
+    said = bodies(await house.said("planned-notice-proven"))
+    assert sorted((s["customer_id"], s["plan_version"]) for s in said) == [
+        ("C-1", 1), ("C-1", 2), ("C-2", 1), ("C-2", 2),
+    ]  # fmt: skip
+
+
+async def test_who_was_told_of_the_moved_plan_alone_hears_of_its_end_and_what_had_not_gone_stays(
+    house: NotifyHouse,
+) -> None:
+    await prepared(house)
+    await house.hear(plan(9), moved(2, days=12), moved(3, days=13))
+    assert await house.send_due() == 2
+    assert [m["data"]["time3"]["value"] for m in house.wechat.sent] == [
+        (NOW + timedelta(days=13)).astimezone(BUSINESS_ZONE).strftime("%Y年%m月%d日 %H:%M")
+    ] * 2, "only the newest window goes out"
+    ended = moved(4, days=13)
+    await house.hear(moved(4, days=14), PlannedOutageCancelled.model_validate({**ended.model_dump(), "version": 5}))
+    assert await house.send_due() == 2
+    shape = templates()["planned-outage-cancelled"].wechat
+    assert shape is not None and {m["template_id"] for m in house.wechat.sent[2:]} == {shape.template_id}
+    counted = "SELECT reason, count(*) FROM notify.delivery WHERE state = 'suppressed' GROUP BY 1 ORDER BY 1"
+    assert [tuple(r) for r in await house.rows(counted)] == [("superseded", 4), ("withdrawn-before-sending", 2)]
 
 
 async def test_the_auditor_runs_as_a_job_and_counts_what_stands_still(house: NotifyHouse) -> None:

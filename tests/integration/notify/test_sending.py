@@ -262,7 +262,7 @@ async def test_what_is_made_superfluous_before_it_goes_is_not_sent_and_not_corre
     await sending.tell(["P-1"], rule=bill, event_class="efficiency-scored", subject="B-1")
     await sending.settle()
     await sending.tell(["P-1", "P-2"], rule=bill, event_class="efficiency-scored", subject="B-1")
-    correction = rule("wechat", "inbox", priority=2, told_of="efficiency-scored", withdraws_unsent=True)
+    correction = rule("wechat", "inbox", priority=2, told_of=("efficiency-scored",), withdraws_unsent=True)
     await sending.tell(["P-1", "P-2"], rule=correction, event_class="reclassified", subject="B-1", facts=CHANGED)
     await sending.settle()
     assert [(m.address, m.event_class) for _, m in wechat.shown] == [

@@ -1,6 +1,5 @@
 """What the API of outage shows to whom, over HTTP with tokens of the development issuer."""
 
-import asyncio
 from datetime import timedelta
 
 import asyncpg
@@ -8,10 +7,6 @@ import pytest
 
 from services.contracts.metering import LastGaspReceived
 from services.contracts.notify import MessageAccepted, MessageDelivered
-from services.kernel.jobs import JobRunner
-from services.kernel.work import EVERYTHING, Actor, Cause
-from services.outage import plans
-from services.outage.manifest import SERVICE
 from tests.integration.outage.house import (
     NOW,
     Edge,
@@ -20,7 +15,6 @@ from tests.integration.outage.house import (
     fault,
     feeder,
     people,
-    points_in,
     profile,
     proof,
     two_customers_without_supply,
@@ -81,32 +75,6 @@ async def test_repeated_outages_and_reliability_are_counted_from_the_affected_po
     status, found = await edge.call("P-analyst", "GET", "/reliability?month=2026-06")
     assert (status, found["users"], found["saifi"], found["saidi_hours"]) == (200, 2, 2.0, 4.5)
     assert found["asai"] == pytest.approx(1 - 4.5 / 720)
-
-
-async def test_a_planned_outage_in_time_is_published_for_the_whole_feeder(house: House, edge: Edge) -> None:
-    await two_customers_without_supply(house)
-    plan = {"feeder_id": "F-1", "reason": "设备检修", "ends_at": (NOW + timedelta(days=9)).isoformat()}
-    soon = {**plan, "starts_at": (NOW + timedelta(days=6)).isoformat()}
-    status, problem = await edge.call("P-plan", "POST", "/planned-outages", soon)
-    assert (status, problem["title"], problem["field"]) == (422, "notice-too-short", "starts_at")
-    strange = {**soon, "section_ids": ["SEC-9"]}
-    status, problem = await edge.call("P-plan", "POST", "/planned-outages", strange)
-    assert (status, problem["field"]) == (422, "section_ids")
-    in_time = {**plan, "starts_at": (NOW + timedelta(days=8)).isoformat()}
-    status, accepted = await edge.call("P-plan", "POST", "/planned-outages", in_time)
-    assert status == 202
-    runner = JobRunner(jobs=SERVICE.jobs, database=house.database, holder="test")
-    running = asyncio.create_task(runner.run())
-    while not await house.said("planned-outage-published"):
-        assert not running.done()
-        await asyncio.sleep(0.05)
-    runner.running = False
-    await running
-    cause = Cause(id="again", source="test", type="publish")
-    async with house.database.work(role="worker", cause=cause, actor=Actor(person_id="t"), scope=EVERYTHING) as work:
-        await plans.publish(work, outage_id=accepted["outage_id"])
-    [said] = await house.said("planned-outage-published")
-    assert points_in(said) == ["UP-1", "UP-2"]
 
 
 async def test_the_api_login_reads_no_customer_row_outside_the_scope_of_its_transaction(house: House) -> None:

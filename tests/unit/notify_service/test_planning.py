@@ -141,7 +141,7 @@ def test_every_reason_has_its_words_in_both_languages() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"told_of": "fault-outage"}, "exactly one kind of audience"),
+        ({"told_of": ["fault-outage"]}, "exactly one kind of audience"),
         ({"customer_roles": []}, "exactly one kind of audience"),
         ({"channels": ["sms", "sms"]}, "twice"),
         ({"mandatory": True, "quiet": "hold"}, "mandatory"),
