@@ -32,6 +32,8 @@ EXCLUDED: dict[str, str] = {
         ("inspection.hazard_step.at", "inspection.photo.taken_in_at", "inspection.visit.submitted_at"), _WALL
     ),
     **dict.fromkeys(("outage.notice.accepted_at", "outage.notice.delivered_at"), _WALL),
+    **{f"outage.planned_outage.{c}": _WALL for c in ("overridden_at", "started_at")},
+    **{f"outage.planned_notice.{c}": _WALL for c in ("unproven_at", "proven_at")},
     **dict.fromkeys(("portrait.service_contact.occurred_at",), _WALL),
     **{f"portrait.score_run.{c}": _WALL for c in ("requested_at", "published_at", "finished_at")},
     "portrait.score_chunk.done_at": _WALL,

@@ -10,7 +10,7 @@ from services.kernel.http import Work, allow, service_router
 from services.notify.templates import schemas, sms, store, trial
 from services.notify.templates.checks import SAMPLES, problems, sampled
 from services.notify.templates.store import CHANNELS, LANGUAGES
-from services.notify.templates.texts import TextSet, Wording, templates
+from services.notify.templates.texts import TextSet, Wording, shipped_as, shipped_texts, templates
 
 router = service_router("notify")
 KEEPERS = ("department-head", "system-administrator")
@@ -23,7 +23,14 @@ EventClass = Annotated[str, Path(max_length=40)]
 async def versions(work: Work, event_class: EventClass) -> schemas.TemplateVersions:
     rows = await store.versions(work, event_class=event_class)
     facts: Mapping[str, str] = templates()[event_class].facts
-    return schemas.TemplateVersions(facts=dict(facts), items=[_version(r) for r in rows])
+    shipped = [
+        schemas.ShippedWording(channel=channel, language=language, wording=wording)
+        for (name, channel, language), wording in sorted(shipped_texts().wordings.items(), key=lambda item: item[0])
+        if name == event_class
+    ]
+    return schemas.TemplateVersions(
+        facts=dict(facts), items=[_version(r) for r in rows], shipped_as=shipped_as(), shipped=shipped
+    )
 
 
 @router.post("/templates/{event_class}", summary="录入模板 Enter a wording", status_code=201)

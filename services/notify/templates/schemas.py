@@ -32,9 +32,21 @@ class TemplateVersion(_Body):
     confirmed_at: datetime | None
 
 
+class ShippedWording(_Body):
+    """What holds where no version is confirmed."""
+
+    channel: str
+    language: str
+    wording: Wording
+
+
 class TemplateVersions(_Body):
+    """`shipped_as` is a digest of all that is shipped: it changes when a release words anything anew."""
+
     facts: Annotated[dict[str, str], Field(description="what a wording may name, with its type")]
     items: list[TemplateVersion]
+    shipped_as: str
+    shipped: list[ShippedWording]
 
 
 class Shown(_Body):

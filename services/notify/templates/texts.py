@@ -1,5 +1,6 @@
 """From the facts of a happening to the words a person reads: what is shipped, and how any set of texts is filled."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,6 +139,13 @@ def shipped_texts() -> TextSet:
             if said.sms is not None:
                 wordings[event_class, "sms", language] = Wording(title=said.title, body=said.sms)
     return TextSet(wordings=wordings)
+
+
+@lru_cache(maxsize=1)
+def shipped_as() -> str:
+    """Names this release's wordings by what they say: nobody has to remember to raise a number."""
+    said = {"|".join(key): wording.model_dump(mode="json") for key, wording in shipped_texts().wordings.items()}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
 _in_force: TextSet | None = None

@@ -42,6 +42,10 @@ async def test_a_wording_is_checked_previewed_tried_and_confirmed_by_a_second_pe
         assert (await call("POST", "/templates/fault-outage", by="HEAD", body=longest))[0] == 201
         assert (await call("POST", "/templates/no-such-class", by="HEAD", body=wording()))[0] == 404
         assert (await call("POST", "/templates/fault-outage", by="M-1", body=wording()))[0] == 403
+        _, known = await call("GET", "/templates/fault-outage", by="HEAD")
+        assert len(known["shipped_as"]) == 12 and [(i["channel"], i["number"]) for i in known["items"]] == [("sms", 1)]
+        words = {(s["channel"], s["language"]): s["wording"] for s in known["shipped"]}
+        assert words["wechat", "zh"]["template_id"] == "KEYLINE_FAULT_OUTAGE" and ("sms", "en") in words
         status, draft = await call("POST", "/templates/fault-outage", by="HEAD", body=wording())
         assert (status, draft["number"], draft["confirmed_by"]) == (201, 1, None)
         key = draft["template_key"]
