@@ -1,18 +1,20 @@
 """Customers assigned in bulk: the assignee alone hears of them, as one message of the morning."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from services.contracts.portrait import CustomerAssigned
 from tests.integration.notify.house import NotifyHouse
-from tests.integration.notify.sending import START, open_sending
+from tests.integration.notify.sending import open_sending
 from tests.integration.notify.test_delivery import person, profile
 from tests.integration.notify.test_routes import post
+
+NOW = datetime.now(UTC)
 
 
 def assigned(customer_id: str, to: str) -> CustomerAssigned:
     return CustomerAssigned(
         customer_id=customer_id, assignment_id=f"AS-{customer_id}-{to}", assignee_person_id=to, purpose="visit",
-        due_on=date(2026, 7, 20), assigned_by="E-1", occurred_at=START,
+        due_on=date(2026, 7, 20), assigned_by="E-1", occurred_at=NOW,
     )  # fmt: skip
 
 
@@ -23,6 +25,7 @@ async def test_a_bulk_order_reaches_the_assignee_once_in_the_morning_and_nobody_
         post("account-manager", "M-1", "C-1", "C-2"), post("team-leader", "M-3", "C-1", "C-2"),
     )  # fmt: skip
     sending = open_sending(house)
+    sending.clock.advance(NOW - sending.clock.now())
     orders = [assigned("C-1", "M-1"), assigned("C-2", "M-1"), assigned("C-1", "M-2")]
     assert await house.hear(*orders, *orders) == ["applied"] * 6
     await sending.settle()
