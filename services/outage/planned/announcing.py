@@ -57,7 +57,7 @@ async def _touched(work: UnitOfWork, row: Row[Any]) -> list[Member]:
 async def _told_members(work: UnitOfWork, *, outage_id: str) -> list[Member]:
     """Those whom the last announcement named, in its order."""
     a = planned_affected.c
-    query = select(planned_affected).where(a.outage_id == outage_id).order_by(a.position)
+    query = select(planned_affected).where(a.outage_id == outage_id).order_by(a.position, a.usage_point_id)
     return [
         Member(usage_point_id=r.usage_point_id, account_id=r.account_id, customer_id=r.customer_id)
         for r in await work.db.execute(query)
