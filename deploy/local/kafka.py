@@ -174,5 +174,6 @@ class EmbeddedKafka:
             "broker.session.timeout.ms": "2000",
             "broker.heartbeat.interval.ms": "500",
             "num.recovery.threads.per.data.dir": "2",
+            "log.cleaner.backoff.ms": "2000",
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
