@@ -14,7 +14,16 @@ from services.kernel.broker import Consumer, Record
 from services.kernel.errors import is_transient
 from services.kernel.failures import bury, due_waiting, keep_waiting, take_waiting, wait_longer
 from services.kernel.manifest import Consumes, Rejected, Service
-from services.kernel.wire import Poison, WaitingFor, attributes_of, body_hash, check_time, decode, record_from_row
+from services.kernel.wire import (
+    Poison,
+    WaitingFor,
+    attributes_of,
+    attributes_of_deletion,
+    body_hash,
+    check_time,
+    decode,
+    record_from_row,
+)
 from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
 
 log = logging.getLogger(__name__)
@@ -91,7 +100,7 @@ class Applier:
 
     async def _apply_in(self, work: UnitOfWork, record: Record, *, repeated: bool) -> str:
         if record.value is None:
-            return await self._apply_deletion(work, record)
+            return await self._apply_deletion(work, record, repeated=repeated)
         attributes = attributes_of(record)
         consumed = self.contracts.get(attributes.type)
         if consumed is None:
@@ -108,13 +117,23 @@ class Applier:
         await consumed.handler(event, work=work)
         return "applied"
 
-    async def _apply_deletion(self, work: UnitOfWork, record: Record) -> str:
-        """The key says which aggregate is gone; the type, where a source sends one, must not contradict it."""
+    async def _apply_deletion(self, work: UnitOfWork, record: Record, *, repeated: bool) -> str:
+        """The key says which aggregate is gone; the type, where a source sends one, must not contradict it.
+
+        A deletion told again is not done again: the aggregate may have come back meanwhile.
+        """
         type_, key = record.headers.get("ce_type", ""), (record.key or b"").decode("utf-8", "replace")
         kinds = [c for c in self.service.consumes if record.topic == c.event.TOPIC and c.deletion is not None]
         for consumed in kinds:
             gone = consumed.event.id_in(key)
             if gone and consumed.deletion is not None and type_ in ("", consumed.event.TYPE):
+                attributes = attributes_of_deletion(record)
+                if (
+                    not repeated
+                    and await inbox.remember(work, consumer=self.name, attributes=attributes, digest=body_hash(record))
+                    is inbox.Heard.DUPLICATE
+                ):
+                    return "duplicate"
                 await consumed.deletion(gone, work=work)
                 return "applied"
         if kinds and type_ in ("", *(c.event.TYPE for c in kinds)):

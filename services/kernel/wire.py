@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -68,6 +68,20 @@ def attributes_of(record: Record) -> Attributes:
     return Attributes(
         id=h["ce_id"], source=h["ce_source"], type=h["ce_type"], time=time, traceparent=h.get("ce_traceparent", "")
     )
+
+
+def attributes_of_deletion(record: Record) -> Attributes:
+    """Those of a null value, which may come without any: then its place in the log says which deletion it is."""
+    try:
+        return attributes_of(record)
+    except Poison:
+        return Attributes(
+            id=f"{record.offset}@{record.timestamp_ms}",
+            source=f"{record.topic}/{record.partition}",
+            type=record.headers.get("ce_type", ""),
+            time=datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+            traceparent="",
+        )
 
 
 def check_time(attributes: Attributes, *, window: Window, now: datetime) -> None:

@@ -56,6 +56,17 @@ async def test_of_a_state_only_the_newest_version_counts_and_null_deletes_it(ech
     await echo.until(state, lambda rows: [r["subject_id"] for r in rows] == ["S2"])
 
 
+async def test_a_deletion_told_again_does_not_take_what_came_back(echo: EchoHouse) -> None:
+    gone = headers(Stated.TYPE, event_id="gone")
+    await echo.send(Stated(subject_id="S1", version=1, words="first"))
+    await echo.send_raw(Stated.TOPIC, None, key=b"S1", header=gone)
+    await echo.send(Stated(subject_id="S1", version=2, words="back"))
+    await echo.send_raw(Stated.TOPIC, None, key=b"S1", header=gone)
+    await echo.send_raw(Stated.TOPIC, b"{", key=b"S1", header=headers(Stated.TYPE))
+    await echo.until(LETTERS, lambda rows: len(rows) == 1)
+    assert [r["words"] for r in await echo.rows("SELECT words FROM echo.stated")] == ["back"]
+
+
 async def test_two_kinds_of_aggregates_share_a_topic_and_an_id_and_are_deleted_apart(echo: EchoHouse) -> None:
     grant = AccessGrant(person_id="X1", role="listener", scope_kind="everything", scope_id="", valid_from=SINCE)
     await echo.send(
