@@ -26,9 +26,9 @@ class BulkLoop(Loop):
     async def handle(self, batch: list[Record]) -> None:
         if self.stopped_partitions:
             batch = [r for r in batch if (r.topic, r.partition) not in self.stopped_partitions]
-        for part in self._by_size(batch):
+        for part in self.by_size(batch):
             with metrics.HANDLER_SECONDS.labels(self.label, self.profile.topic).time():
-                rejected = await self._patiently(lambda part=part: self._apply(part), what="database")
+                rejected = await self._patiently(lambda part=part: self.apply_part(part), what="database")
             self._note_part(part, guilty={id(r.record) for r in rejected})
             last = {record.partition: record for record in part}  # of one topic, and each partition in its order
             await self.consumer.commit({(r.topic, r.partition): r.offset + 1 for r in last.values()})
@@ -44,7 +44,7 @@ class BulkLoop(Loop):
             self._count(part[0].topic, type_, "applied", len(records))
         self.breaker.note_clean(part)
 
-    def _by_size(self, batch: list[Record]) -> list[list[Record]]:
+    def by_size(self, batch: list[Record]) -> list[list[Record]]:
         if sum(len(r.value or b"") for r in batch) <= self.profile.max_bytes:
             return [batch] if batch else []
         parts: list[list[Record]] = []
@@ -58,11 +58,11 @@ class BulkLoop(Loop):
             size += length
         return parts
 
-    async def _apply(self, part: list[Record]) -> list[Rejected]:
+    async def apply_part(self, part: list[Record]) -> list[Rejected]:
         async with self.applier.work(part[0]) as work:
             rejected = await self._bisect(work, part)
             for r in rejected:
-                if not await self.applier._buried_before(work, r.record):
+                if not await self.applier.buried_before(work, r.record):
                     await bury(work, record=r.record, consumer=self.applier.name, poison=r.poison)
             return rejected
 

@@ -84,13 +84,13 @@ class Applier:
                 )
             except Poison:
                 heard = inbox.Heard.NEW  # no usable identity, or an id in conflict: kept once per offset
-                if await self._buried_before(work, record):
+                if await self.buried_before(work, record):
                     heard = inbox.Heard.DUPLICATE
             if heard is inbox.Heard.NEW:
                 await bury(work, record=record, consumer=self.name, poison=poison)
         return "dead-lettered"
 
-    async def _buried_before(self, work: UnitOfWork, record: Record) -> bool:
+    async def buried_before(self, work: UnitOfWork, record: Record) -> bool:
         d = work.tables.dead_letter
         query = d.select().where(
             d.c.consumer == self.name, d.c.topic == record.topic, d.c.partition == record.partition,

@@ -1,4 +1,4 @@
-"""`python -m services.<name> [serve|migrate|dead-letters|rebuild|door]`: the command line of every service."""
+"""`python -m services.<name> [serve|migrate|dead-letters|rebuild|reconcile|door]`: every service's command line."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from services.kernel.file_door import FileRefused, take_file
 from services.kernel.manifest import Service
 from services.kernel.migrate import migrate_all
 from services.kernel.rebuild import rebuild
+from services.kernel.reconcile import UnusableSince, reconcile
 from services.kernel.settings import KernelSettings
 from services.kernel.work import EVERYTHING, Actor, Cause, Database
 
@@ -36,6 +38,9 @@ def main(services: Sequence[Service], argv: Sequence[str] | None = None) -> None
     letters.add_argument("--reason", default="")
     again = commands.add_parser("rebuild", help="replay a compacted topic into its view")
     again.add_argument("topic")
+    compare = commands.add_parser("reconcile", help="after a restore: compare the schema with the topics")
+    compare.add_argument("--since", type=datetime.fromisoformat, required=True, help="such as 2026-03-01T08:00+08:00")
+    compare.add_argument("--repair", action="store_true", help="apply what was not heard, send what is not there")
     door = commands.add_parser("door", help="take a file of outside events: JSON lines, or CSV of one event type")
     door.add_argument("file", type=Path)
     door.add_argument("--type", help="event type of every line, such as keyline.marketing.bill-issued.v1")
@@ -51,6 +56,8 @@ def main(services: Sequence[Service], argv: Sequence[str] | None = None) -> None
         case "rebuild":
             count = asyncio.run(rebuild(service=services[0], settings=settings, topic=arguments.topic))
             print(f"{count} records of {arguments.topic} applied again")
+        case "reconcile":
+            _reconcile(services[0], settings, arguments)
         case "door":
             _door(services[0], settings, arguments)
         case _:
@@ -67,6 +74,19 @@ def _door(service: Service, settings: KernelSettings, arguments: argparse.Namesp
     except OSError as error:
         sys.exit(f"无法读取 {arguments.file}。 Cannot read it: {error.strerror}.")
     print(json.dumps({"accepted": taken}))
+
+
+def _reconcile(service: Service, settings: KernelSettings, arguments: argparse.Namespace) -> None:
+    """Ends with status 1 while something is left to do."""
+    try:
+        found = asyncio.run(
+            reconcile(service=service, settings=settings, since=arguments.since, repair=arguments.repair)
+        )
+    except UnusableSince as error:
+        sys.exit(str(error))
+    for line in found.lines():
+        print(json.dumps(line, ensure_ascii=False))
+    sys.exit(int(found.open))
 
 
 def _serve(services: Sequence[Service], settings: KernelSettings, arguments: argparse.Namespace) -> None:
