@@ -62,6 +62,7 @@ async def test_no_call_makes_a_service_fail(street: Street) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 async def test_no_call_of_twenty_thousand_makes_a_service_fail(street: Street) -> None:
     await _sweep(street, each=20_000 // len(PRIVATE) + 1, seed=SEED + 1)
 

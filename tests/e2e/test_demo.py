@@ -108,6 +108,7 @@ def test_all_four_killed_in_one_run_end_in_the_same_dump_and_messages(fault_free
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("kill_seed", range(1, 6))
 def test_each_killed_at_several_moments(fault_free: FaultFree, tmp_path: Path, service: str, kill_seed: int) -> None:

@@ -27,7 +27,7 @@ STREAMS_PER_EXAMPLE = 10
 SEED = 20260630
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 async def test_any_order_repetition_and_delay_of_a_stream_ends_in_the_full_computation(
     portrait: Portrait, examples: int
 ) -> None:
