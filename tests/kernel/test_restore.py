@@ -5,7 +5,7 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.postgres import EmbeddedPostgres, PostgresServer
 from services.kernel.reconcile import UnusableSince, check_since
 from tests.conftest import PROJECT, Stack
 from tests.kernel.echo import Answered, Counted, Said, Stated
@@ -75,19 +75,24 @@ class Drill:
         self.server.start()
 
 
-@pytest.fixture
-async def drill(stack: Stack, tmp_path: Path) -> AsyncIterator[Drill]:
-    server = EmbeddedPostgres(folder=tmp_path / "postgres", synchronous_commit="off")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedPostgres, PostgresServer]]:
+    server = EmbeddedPostgres(folder=tmp_path_factory.mktemp("drill"), synchronous_commit="off")
     try:
-        house = await open_house(dataclasses.replace(stack, postgres=server.start()), tmp_path)
-        try:
-            house.start().wait_ready()
-            yield Drill(house=house, server=server)
-        finally:
-            if house.child is not None:
-                house.child.kill()
+        yield server, server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture
+async def drill(stack: Stack, server: tuple[EmbeddedPostgres, PostgresServer], tmp_path: Path) -> AsyncIterator[Drill]:
+    house = await open_house(dataclasses.replace(stack, postgres=server[1]), tmp_path)
+    try:
+        house.start().wait_ready()
+        yield Drill(house=house, server=server[0])
+    finally:
+        if house.child is not None:
+            house.child.kill()
 
 
 async def _day(house: EchoHouse, name: str, facts: int) -> None:
