@@ -60,4 +60,5 @@ down: $(READY) ## stop what `make up` started
 	$(RUN) -m deploy.local down
 
 clean: ## remove the environment, local data and caches
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache deploy/kafka/target
+	find services deploy bench tests -name __pycache__ -prune -exec rm -rf {} +

@@ -80,6 +80,11 @@ class EmbeddedPostgres:
         if self._child is not None:
             self._child.stop()
 
+    def discard(self) -> None:
+        """Stop, and remove the data wherever they lie; the log stays."""
+        self.stop()
+        shutil.rmtree(self.data if self.folder == self.requested_folder else self.folder, ignore_errors=True)
+
     def kill(self) -> None:
         """kill -9 of the postmaster and all backends; the next `start` recovers from the WAL."""
         if self._child is not None:

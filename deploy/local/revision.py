@@ -108,7 +108,7 @@ def main() -> None:
             )
             revision, text = asyncio.run(written)
         finally:
-            server.stop()
+            server.discard()
     print(place(service=given.service, revision=revision, message=given.message, text=text).relative_to(PROJECT))
 
 

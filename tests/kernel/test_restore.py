@@ -81,7 +81,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedP
     try:
         yield server, server.start()
     finally:
-        server.stop()
+        server.discard()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield server.start().superuser_dsn
     finally:
-        server.stop()
+        server.discard()
 
 
 @pytest.fixture
