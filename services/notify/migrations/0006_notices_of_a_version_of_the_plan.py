@@ -7,13 +7,10 @@ from sqlalchemy.dialects import postgresql
 revision, down_revision, branch_labels, depends_on = "notify_0006", "notify_0005", None, None
 
 
-# The migrator, too, sees rows of customers only within a scope.
-_SEE_ALL = "SELECT set_config('keyline.everything', 'on', true)"
 _FIRST = "UPDATE notify.delivery SET facts = facts || '{\"version\": 1}' WHERE event_class = 'planned-outage'"
 
 
 def upgrade() -> None:
-    op.execute(_SEE_ALL)
     upgrade_delivery()
     upgrade_notice_due()
     upgrade_notice_proof()

@@ -6,8 +6,6 @@ from alembic import op
 revision, down_revision, branch_labels, depends_on = "outage_0004", "outage_0003", None, None
 
 
-# The migrator, too, sees rows of customers only within a scope.
-_SEE_ALL = "SELECT set_config('keyline.everything', 'on', true)"
 _KNOWN = """
 UPDATE outage.planned_outage p SET
   said_version = CASE WHEN p.status = 'accepted' THEN 0 ELSE p.version END,
@@ -22,7 +20,6 @@ UPDATE outage.planned_outage p SET
 
 
 def upgrade() -> None:
-    op.execute(_SEE_ALL)
     upgrade_planned_affected()
     upgrade_planned_notice()
     upgrade_planned_outage()
