@@ -8,7 +8,7 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bench.store.progress import Progress
 from services.kernel.broker import Consumer
@@ -45,7 +45,7 @@ class TimedConsumer(Consumer):
     """Notes its commits; begins to poll when all members have partitions, as they have had for long in real life."""
 
     def __init__(self, *, settings: KernelSettings, group: str, members: Members) -> None:
-        super().__init__(settings=settings, group=group, topics=[PROFILE.topic])
+        super().__init__(settings=settings, group=group, topics=[PROFILE.topic], packed=True)
         self._members = members
         members.consumers.append(self)
 
@@ -53,7 +53,7 @@ class TimedConsumer(Consumer):
     def assigned(self) -> bool:
         return self._client is not None and bool(self._client.assignment())
 
-    async def poll(self, *, max_records: int, timeout_ms: int) -> list[Record]:
+    async def poll(self, *, max_records: int, timeout_ms: int) -> Sequence[Record]:
         if not self._members.all_assigned.is_set():
             await asyncio.sleep(0.01)
             self._members.look_at_assignments()

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
 from bench.store.load import AS_OF, DAYS, SLOTS, Load
-from services.kernel.records import Headers, Record
+from services.kernel.fetched import Batches
+from services.kernel.packed import Packed, pack
 from services.kernel.wire import Window
 from services.portrait.metering.decode import decode_blocks
 from services.portrait.metering.store import _rows
@@ -47,13 +47,9 @@ def wire_batch(load: Load) -> bytes:
     return bytes(builder.build())
 
 
-def records_of(batch: bytes) -> list[Record]:
-    read = MemoryRecords(batch).next_batch()
-    return [
-        Record(topic="t", partition=0, offset=r.offset, key=r.key, value=r.value, headers=Headers(r.headers),
-               timestamp_ms=r.timestamp)
-        for r in read
-    ]  # fmt: skip
+def records_of(batch: bytes) -> Packed:
+    areas = Batches(batch, partition=0, first_offset=0).take(None)
+    return pack("t", areas)
 
 
 def steps(load: Load) -> dict[str, float]:

@@ -1,4 +1,5 @@
-"""The port to the broker. All aiokafka calls live here; the settings answer its known pitfalls (docs/adr/0001)."""
+"""The port to the broker. All aiokafka calls live here and in fetched.py; the settings answer its known pitfalls
+(docs/adr/0001)."""
 
 import asyncio
 import logging
@@ -9,13 +10,14 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError, GroupLoadInProgressError, KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 
 from services.kernel.broker_login import connection
-from services.kernel.records import Headers, Record
+from services.kernel.fetched import Plain, Taken
+from services.kernel.packed import pack
+from services.kernel.records import Record
 from services.kernel.settings import KernelSettings
 
 log = logging.getLogger(__name__)
@@ -96,35 +98,6 @@ class OffsetsOutOfRange(Exception):
     """The committed position is no longer in the log: records may be lost, so nothing is skipped silently."""
 
 
-class _Plain(dict[str, str]):
-    """In the place of a deserializer: marks the consumers of this port, and tells the topic without the prefix."""
-
-    def __init__(self, topics: Sequence[str], *, prefix: str) -> None:
-        super().__init__({prefix + topic: topic for topic in topics})
-
-
-_record_of_aiokafka = PartitionRecords._consumer_record
-
-
-def _plain_record(self: PartitionRecords, partition: TopicPartition, record: Any) -> Any:
-    """Our record at once: aiokafka's own is as dear to make as all the rest of reading it, and would be thrown away."""
-    plain = self._value_deserializer
-    if type(plain) is not _Plain:
-        return _record_of_aiokafka(self, partition, record)
-    return Record(
-        topic=plain[partition.topic],
-        partition=partition.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=Headers(record.headers),
-        timestamp_ms=record.timestamp,
-    )
-
-
-PartitionRecords._consumer_record = _plain_record
-
-
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, owner: "Consumer") -> None:
         self._owner = owner
@@ -138,11 +111,14 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class Consumer:
-    """A group member that polls, pauses and commits; never auto-commits, never iterates."""
+    """A group member that polls, pauses and commits; never auto-commits, never iterates.
 
-    def __init__(self, *, settings: KernelSettings, group: str, topics: Sequence[str]) -> None:
+    `packed`: of one topic, whose records come as `Packed` (nearly always; batches of before Kafka 0.11 do not).
+    """
+
+    def __init__(self, *, settings: KernelSettings, group: str, topics: Sequence[str], packed: bool = False) -> None:
         self._prefix = settings.topic_prefix
-        self._plain = _Plain(topics, prefix=self._prefix)
+        self._plain = Plain(topics, prefix=self._prefix, unread=packed)
         self._settings = settings
         self.group = self._prefix + group
         self._client: AIOKafkaConsumer | None = None
@@ -199,14 +175,22 @@ class Consumer:
         if self._failure:
             raise self._failure
 
-    async def poll(self, *, max_records: int, timeout_ms: int) -> list[Record]:
+    async def poll(self, *, max_records: int, timeout_ms: int) -> Sequence[Record]:
         """Up to `max_records` of all assigned, unpaused partitions; raises `OffsetsOutOfRange`, `KafkaError`."""
         await self._check_positions()
         if not self._fetched:
             self._fetched = await self.client.getmany(timeout_ms=timeout_ms, max_records=max_records)
         await self._check_positions()  # an assignment may have come meanwhile; if this raises, the records are kept
         found, self._fetched = self._fetched, {}
-        return [record for records in found.values() for record in records]
+        return self._records_of(found)
+
+    def _records_of(self, found: Mapping[TopicPartition, Sequence[Any]]) -> Sequence[Record]:
+        areas = [area for taken in found.values() if isinstance(taken, Taken) for area in taken.areas]
+        others = [record for taken in found.values() if not isinstance(taken, Taken) for record in taken]
+        if not areas:
+            return others
+        unread = pack(next(iter(self._plain.values())), areas)
+        return [*unread, *others] if others else unread
 
     async def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Tell the broker the next offsets. A lost commit is only logged: the inbox knows what was done."""

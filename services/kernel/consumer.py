@@ -14,6 +14,7 @@ from services.kernel.broker import Consumer, Record
 from services.kernel.errors import is_transient
 from services.kernel.failures import bury, due_waiting, keep_waiting, take_waiting, wait_longer
 from services.kernel.manifest import Consumes, Rejected, Service
+from services.kernel.packed import oldest_ms
 from services.kernel.wire import (
     Poison,
     WaitingFor,
@@ -186,13 +187,13 @@ class Loop:
                 batch = self._held or await self._poll()
                 self._held = []
                 if batch:
-                    self._in_hand_ms = min(record.timestamp_ms for record in batch)
+                    self._in_hand_ms = oldest_ms(batch)
                     await self.handle(batch)
                     self._in_hand_ms = 0
         finally:
             await self.consumer.stop()
 
-    async def _poll(self) -> list[Record]:
+    async def _poll(self) -> Sequence[Record]:
         try:
             return await self.consumer.poll(max_records=self.max_records, timeout_ms=250)
         except KafkaError as error:
@@ -204,7 +205,7 @@ class Loop:
     def _turned(self) -> None:
         self.last_turn = time.monotonic()
 
-    async def handle(self, batch: list[Record]) -> None:
+    async def handle(self, batch: Sequence[Record]) -> None:
         raise NotImplementedError
 
     async def _patiently(self, what_to_do, *, what: str):  # type: ignore[no-untyped-def]
@@ -250,7 +251,7 @@ class Loop:
 class SingleLoop(Loop):
     """At most 200 records a poll, each in its own transaction."""
 
-    async def handle(self, batch: list[Record]) -> None:
+    async def handle(self, batch: Sequence[Record]) -> None:
         done: dict[tuple[str, int], int] = {}
         for record in batch:
             where = (record.topic, record.partition)

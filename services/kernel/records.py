@@ -1,6 +1,6 @@
 """A record as it came from a topic. Made once per record of a bulk topic, so it costs as little as it can."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -50,16 +50,3 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     value: bytes | None
     headers: Mapping[str, str]
     timestamp_ms: int
-
-
-def by_type(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Records by their `ce_type`, in their order; those without one under the empty text."""
-    found: dict[bytes, list[Record]] = {}
-    for record in records:
-        headers = record.headers
-        told = (headers if type(headers) is Headers else Headers.of(headers)).undecoded.get("ce_type") or b""
-        if told in found:
-            found[told].append(record)
-        else:
-            found[told] = [record]
-    return {told.decode("utf-8", "replace"): some for told, some in found.items()}

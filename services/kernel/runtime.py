@@ -111,7 +111,9 @@ class Runtime:
             self.loops.append(single_loop(applier=applier, consumer=consumer))
         for profile in self.service.bulk:
             for member in range(profile.members):
-                consumer = Consumer(settings=self.settings, group=f"{name}-{profile.topic}", topics=[profile.topic])
+                consumer = Consumer(
+                    settings=self.settings, group=f"{name}-{profile.topic}", topics=[profile.topic], packed=True
+                )
                 self.loops.append(BulkLoop(applier=applier, consumer=consumer, profile=profile, member=member))
         self.releaser = Releaser(applier=applier)
         for loop in self.loops:

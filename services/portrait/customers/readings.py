@@ -10,7 +10,8 @@ from sqlalchemy.schema import Table
 
 from services.contracts.metering import IntervalBlockRecorded, MeterChanged, RegisterReadingFrozen
 from services.kernel.manifest import Rejected
-from services.kernel.records import Record, by_type
+from services.kernel.packed import by_type
+from services.kernel.records import Record
 from services.kernel.wire import Poison, Window, attributes_of, check_time, decode
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t

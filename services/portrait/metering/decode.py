@@ -1,7 +1,8 @@
 """From records of `metering-readings` to NumPy columns.
 
-The hot path (plain.py) reads the plain form that nearly all records have. Whatever it does not accept is read again by
-the published contract, whose verdict and words are final; so both accept and refuse the same.
+Records that differ in digits only are read from their bytes (shapes.py), others of the plain form that nearly all have
+from their JSON (plain.py). Whatever neither accepts is read again by the published contract, whose verdict and words
+are final; so all three accept and refuse the same.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from services.contracts.metering import IntervalBlockRecorded
 from services.kernel.manifest import Rejected
+from services.kernel.packed import Packed
 from services.kernel.records import Record
 from services.kernel.wire import Poison, Window, attributes_of, check_time
 from services.kernel.wire import decode as decode_by_contract
@@ -26,6 +28,7 @@ from services.portrait.metering.plain import (
     read_plain,
     tie_of,
 )
+from services.portrait.metering.shapes import read_shapes
 from services.portrait.rules.day_block import (
     CHANNELS,
     FROM_MEAN_POWER,
@@ -55,8 +58,14 @@ def decode_blocks(records: Sequence[Record], *, now: datetime, window: Window) -
 
     All records must be interval blocks by their `ce_type`: the topic carries other events too.
     """
-    told, left = read_plain(records, now=now, window=window)
-    parts, rejected = [told] if told is not None else [], []
+    parts: list[Told] = []
+    rejected: list[Rejected] = []
+    if isinstance(records, Packed):
+        parts, others = read_shapes(records, now=now, window=window)
+        records = records.records(others)
+    plain, left = read_plain(records, now=now, window=window)
+    if plain is not None:
+        parts.append(plain)
     for record in left:
         try:
             parts.append(_judged(record, now=now, window=window))
@@ -85,6 +94,7 @@ def _judged(record: Record, *, now: datetime, window: Window) -> Told:
     counts = np.array([len(event.values)])
     return Told(
         points=[event.usage_point_id],
+        point=np.array([0]),
         channel=np.array([CHANNELS[event.channel]]),
         day=np.array([day]),
         step_minutes=np.array([event.step_minutes]),
@@ -102,7 +112,7 @@ def _judged(record: Record, *, now: datetime, window: Window) -> Told:
 def _batch(told: Told) -> OfferBatch:
     points = sorted(set(told.points))
     rank = {point: i for i, point in enumerate(points)}
-    packed = np.array([rank[point] for point in told.points], np.int64)
+    packed = np.fromiter(map(rank.__getitem__, told.points), np.int64, len(told.points))[told.point]
     for column, bits in ((told.channel, _CHANNEL_BITS), (told.day, _DAY_BITS), (told.step_minutes, _STEP_BITS)):
         packed = (packed << bits) | column
     distinct, block = np.unique(packed, return_inverse=True)

@@ -61,6 +61,9 @@ class Told:
     """What good records say. One element per record, but one per value in `values` and `quality`."""
 
     points: Sequence[str]
+    """Ids of usage points; the same may come more than once."""
+    point: Column
+    """The record's place in `points`."""
     channel: Column
     day: Column
     """Local days since 1970."""
@@ -82,6 +85,8 @@ class Told:
         columns: dict[str, Any] = {"points": list(chain.from_iterable(p.points for p in parts))}
         for name in cls.__slots__[1:]:
             columns[name] = np.concatenate([getattr(p, name) for p in parts])
+        before = np.cumsum([0, *[len(p.points) for p in parts[:-1]]])
+        columns["point"] += np.repeat(before, [len(p.point) for p in parts])
         return cls(**columns)
 
 
@@ -126,6 +131,12 @@ def plain_time(text: str) -> datetime | None:
 def microseconds(moment: datetime) -> int:
     passed = moment - _EPOCH_TIME
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
+def utc(date: int) -> int | None:
+    """Microseconds since 1970 of the midnight of a date like 20260630 in UTC; None if no plain time lies in it."""
+    moment = plain_time(f"{date // 10_000:04}-{date // 100 % 100:02}-{date % 100:02}T00:00:00Z")
+    return None if moment is None else microseconds(moment)
 
 
 _1992_US = microseconds(datetime(1992, 1, 1, tzinfo=UTC))
@@ -189,6 +200,7 @@ class _Reader:
         day, in_day = np.divmod(start_us // 1_000_000 + SHANGHAI_S, 86_400)
         return Told(
             points=points,
+            point=np.arange(len(points)),
             channel=_column(map(CHANNELS.__getitem__, channels), len(channels)),
             day=day,
             step_minutes=step_minutes,

@@ -1,6 +1,7 @@
 """Headers read as a mapping, whatever form they came in, and records sorted by type."""
 
-from services.kernel.records import Headers, Record, by_type
+from services.kernel.packed import by_type
+from services.kernel.records import Headers, Record
 
 
 def record(headers: Headers | dict[str, str]) -> Record:

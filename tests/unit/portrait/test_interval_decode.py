@@ -5,15 +5,18 @@ import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from msgspec import structs
 
 from services.contracts.metering import Channel, IntervalBlockRecorded, Quality
 from services.kernel.broker import Record
+from services.kernel.packed import packed
 from services.kernel.wire import Poison, Window
 from services.kernel.wire import decode as decode_by_contract
 from services.portrait.metering.decode import Decoded, decode_blocks
 from services.portrait.metering.plain import NOT_PLAIN, Moments, microseconds, plain_time, read_plain
+from services.portrait.metering.shapes import read_shapes, utc_us
 from services.portrait.rules.day_block import CHANNELS, FIELDS, FROM_MEAN_POWER, QUALITIES, WIDTH, BlockKey
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
@@ -281,3 +284,93 @@ def test_attributes_that_are_not_plain_are_judged_as_everywhere(change: dict[str
     found = decoded(changed, good)
     assert [r.record for r in found.rejected] == [changed]
     assert found.readings == 3
+
+
+def told_in_shapes(n: int) -> Record:
+    """As one source writes single readings: record by record only digits differ."""
+    day, slot = divmod(n // 40, 90)
+    start = datetime(2026, 6, 26, 16, tzinfo=UTC) + timedelta(days=day, minutes=15 * slot)
+    point = f"UP-{n % 40:04d}"
+    event = IntervalBlockRecorded(
+        usage_point_id=point, channel="active-import" if n % 3 else "reactive-lagging", kind="energy", start=start,
+        step_minutes=15, values=(n * 37 % 2_000,) if n % 5 else (n, 10 + n % 7), quality="measured", revision=n % 2,
+        source_time=start + timedelta(minutes=31, microseconds=(n % 11) * 1_000 if n % 4 == 1 else 0),
+    )  # fmt: skip
+    time = f"{start + timedelta(minutes=31):%Y-%m-%dT%H:%M:%SZ}"
+    plain = record(event.to_wire(), event_id=f"{point}-{n:05d}", key=point)
+    return structs.replace(
+        plain, offset=n, headers={**plain.headers, "ce_time": time, "content-type": "application/json"}
+    )
+
+
+ODD_HEADERS: list[dict[str, str]] = [
+    {"ce_specversion": "0.3"}, {"ce_specversion": "1.00"}, {"ce_id": ""}, {"ce_id": "x" * 121}, {"ce_id": "汉"},
+    {"ce_source": "other"}, {"ce_source": ""}, {"ce_source": "华东"}, {"ce_time": "2026-06-30T24:00:00Z"},
+    {"ce_time": "2026-06-31T11:00:00Z"}, {"ce_time": "2026-06-30T12:30:00Z"}, {"ce_time": "2026-06-30T11:00:00+08:00"},
+    {"ce_time": "2026-06-30T11:00:00.25Z"}, {"ce_time": "1991-06-30T11:00:00Z"}, {"ce_time": "yesterday"}, {"new": "1"},
+]  # fmt: skip
+
+
+def oddly(r: Record, rng: random.Random) -> Record:
+    """One byte of the body, one header or the key is another; often that is still good."""
+    body = bytearray(r.value or b"")
+    match rng.randrange(4):
+        case 0:
+            return structs.replace(r, headers={**r.headers, **rng.choice(ODD_HEADERS)})
+        case 1:
+            return structs.replace(r, key=rng.choice([None, b"", b"UP-9", b"UP-0001", b"x" * 70]))
+        case 2:
+            digits = [i for i, byte in enumerate(body) if chr(byte).isdigit()]
+            body[rng.choice(digits)] = rng.choice(b"0123456789")
+        case _:
+            where = rng.randrange(len(body))
+            body[where : where + rng.randrange(2)] = rng.choice([*BROKEN, b"1", b"Z", b":", b" "])
+    return structs.replace(r, value=bytes(body))
+
+
+@pytest.mark.parametrize("seed", range(20260704, 20260708))
+def test_records_read_by_shapes_say_what_the_others_say(seed: int) -> None:
+    rng = random.Random(seed)
+    records = [told_in_shapes(n) for n in range(3_000)]
+    records = [oddly(r, rng) if rng.random() < 0.15 else r for r in records]
+    unread = packed(records)
+    _, left = read_shapes(unread, now=NOW, window=Window())
+    assert len(left) < 0.3 * len(records), "too few take the hottest path for this to be a test of it"
+    mine, theirs = decoded(*records), decode_blocks(unread, now=NOW, window=Window())
+    assert sorted((r.record.offset, r.poison.reason, r.poison.detail) for r in theirs.rejected) == sorted(
+        (r.record.offset, r.poison.reason, r.poison.detail) for r in mine.rejected
+    )
+    assert 50 < len(mine.rejected) < 400
+    assert list(theirs.batch.keys) == list(mine.batch.keys)
+    offers = [
+        sorted(
+            zip(
+                found.batch.cells.tolist(),
+                *(getattr(found.batch.offers, name).tolist() for name, _ in FIELDS),
+                strict=True,
+            )
+        )
+        for found in (mine, theirs)
+    ]
+    assert offers[0] == offers[1]
+
+
+def test_times_read_by_columns_are_those_of_the_texts() -> None:
+    rng = random.Random(20260709)
+    texts = [t for t in STRANGE if isinstance(t, str) and len(t) > 15] + [
+        "1991-12-31T23:59:59Z",
+        "2099-12-31T23:59:59.9Z",
+    ]
+    fractions = ["", "", ".5", ".000001"]
+    for _ in range(5_000):
+        month, day, hour, minute, second = (rng.randrange(most) for most in (14, 33, 26, 62, 62))
+        clock = f"{hour:02}:{minute:02}:{second:02}{rng.choice(fractions)}"
+        texts.append(f"20{rng.randrange(100):02}-{month:02}-{day:02}T{clock}Z")
+    texts += ["".join(rng.choice(["x", "/", ":", " "]) if rng.random() < 0.03 else c for c in text) for text in texts]
+    plain = 0
+    for text in texts:
+        found = utc_us(np.frombuffer(text.encode(), np.uint8)[None])
+        moment = plain_time(text) if text.endswith("Z") else None
+        assert found.tolist() == [NOT_PLAIN if moment is None else microseconds(moment)], text
+        plain += moment is not None
+    assert plain > 1_000
