@@ -162,6 +162,8 @@ async def handle(mode: str, topic: str, group: str, records: int) -> None:
                 await store(session, [row for block in blocks for row in rows_of(block)])
             handled.note(len(blocks))
 
+    async with engine.connect():
+        pass  # the pool keeps the connection, as after any time of work
     await broker.start()
     await asyncio.wait_for(handled.all.wait(), 100)
     await broker.stop()

@@ -1,7 +1,7 @@
 """The product's consumer of `metering-readings`, as `python -m services.portrait serve --role consumer` runs it.
 
 `python -m bench.store.product GROUP RECORDS`: reads the topic from its beginning until RECORDS are committed.
-The clock runs from the moment when all members have partitions to the last commit.
+The clock runs from the moment when all members have partitions, and connections to the database, to the last commit.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import gc
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 
 from bench.store.progress import Progress
 from services.kernel.broker import Consumer
@@ -65,9 +66,17 @@ class TimedConsumer(Consumer):
         self._members.note(positions)
 
 
+async def connected(database: Database, count: int) -> None:
+    """As the service has been for long when readings come."""
+    async with AsyncExitStack() as stack:
+        for _ in range(count):
+            await stack.enter_async_context(database.engine("worker").connect())
+
+
 async def drain(group: str, records: int) -> None:
     settings = KernelSettings()
     database = Database(service=SERVICE.name, metadata=SERVICE.metadata, settings=settings)
+    await connected(database, PROFILE.members)
     applier = Applier(service=SERVICE, database=database)
     members = Members()
     for _ in range(PROFILE.members):

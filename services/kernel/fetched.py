@@ -67,7 +67,7 @@ class Taken(Sequence[Area]):
         return self.areas[index]
 
 
-class _Kept(MemoryRecords):  # type: ignore[misc, valid-type]
+class _Kept(MemoryRecords):  # type: ignore[misc]
     """aiokafka's reader of a fetch, which does not show the bytes it was given."""
 
     def __init__(self, data: bytes) -> None:

@@ -108,19 +108,22 @@ def _shape_of(body: bytes) -> _Shape | None:
     found = _BODY.fullmatch(body)
     if found is None:
         return None
-    names = {name: found[name].decode() for name in ("channel", "kind", "quality")}
-    known = names["channel"] in CHANNELS and names["quality"] in QUALITIES and names["kind"] in _KINDS
+    channel, kind, quality = (found[name].decode() for name in ("channel", "kind", "quality"))
     begin, stop = found.span("values")
     values = tuple(slice(*number.span()) for number in _NUMBERS.finditer(body, begin, stop))
+    known = channel in CHANNELS and quality in QUALITIES and kind in _KINDS
     if not known or len(values) > _MOST_VALUES or len(values) != found["values"].count(b",") + 1:
         return None
-    varying = {name: slice(*found.span(name)) for name in ("point", "start", "source", "revision")}
-    if any(number.stop - number.start > _MOST_DIGITS for number in (*values, varying["revision"])):
+    point, start, source, revision = (slice(*found.span(n)) for n in ("point", "start", "source", "revision"))
+    if any(number.stop - number.start > _MOST_DIGITS for number in (*values, revision)):
         return None
     form = np.ones(len(body), bool)
-    for span in (*values, *varying.values()):
+    for span in (*values, point, start, source, revision):
         form[span] = False
-    return _Shape(**varying, **names, values=values, step_minutes=int(found["step"]), form=form)
+    return _Shape(
+        point=point, start=start, source=source, revision=revision, values=values, channel=channel, kind=kind,
+        quality=quality, step_minutes=int(found["step"]), form=form,
+    )  # fmt: skip
 
 
 _KINDS = ("energy", "mean-power")
@@ -192,7 +195,7 @@ class _Reader:
         """Whether the key of the record is the usage point's id, or there is none."""
         sizes = self._records.key_size[rows]
         of_size = sizes == points.shape[1]
-        own = sizes == -1
+        own: Mask = sizes == -1
         keys = self._records.matrix(self._records.key_at[rows[of_size]], points.shape[1])
         own[of_size] = (keys == points[of_size]).all(axis=1)
         return own
@@ -221,9 +224,8 @@ def _names(points: Bytes) -> tuple[list[str], Column]:
 def _numbers(digits: Bytes) -> tuple[Column, Mask]:
     """The number in each row, and whether it is one as JSON writes it."""
     plain = ((digits >= _ZERO) & (digits <= _NINE)).all(axis=1)
-    if digits.shape[1] > 1:
-        plain &= digits[:, 0] != _ZERO
-    return _joined(digits), plain
+    may_begin = (digits[:, 0] != _ZERO) | (digits.shape[1] == 1)
+    return _joined(digits), np.logical_and(plain, may_begin)
 
 
 def _joined(digits: Bytes) -> Column:

@@ -5,6 +5,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from math import prod
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -33,6 +34,12 @@ SELECT k.ordinal - 1, {_listed(CONTENT, prefix="b.")}
 FROM unnest($1::text[], $2::smallint[], $3::date[], $4::smallint[]) WITH ORDINALITY AS k({_listed(KEY)}, ordinal)
 JOIN {SCHEMA}.interval_block b USING ({_listed(KEY)})
 WHERE b.day BETWEEN $5 AND $6 ORDER BY k.ordinal FOR UPDATE OF b"""
+_LOCK_ALL = f"""
+SELECT {_listed((*KEY, *CONTENT), prefix="b.")} FROM {SCHEMA}.interval_block b
+WHERE usage_point_id = ANY($1::text[]) AND channel = ANY($2::smallint[]) AND day = ANY($3::date[])
+  AND step_minutes = ANY($4::smallint[])
+ORDER BY {_listed(KEY, prefix="b.")} FOR UPDATE OF b"""
+"""For keys that are all combinations of their parts, as of one slot or day of many meters: one walk over the index."""
 _STAGE = f"""
 CREATE TEMP TABLE IF NOT EXISTS incoming_block ON COMMIT DELETE ROWS AS
 SELECT {_listed((*KEY, *CONTENT, *ROLLUPS))}, false AS known FROM {SCHEMA}.interval_block WITH NO DATA"""
@@ -40,11 +47,19 @@ _HOLDER = f"""
 (SELECT h.customer_id FROM {SCHEMA}.usage_point_holder h
  WHERE h.usage_point_id = i.usage_point_id AND h.from_day <= i.day AND (h.to_day IS NULL OR i.day < h.to_day)
  ORDER BY h.from_day DESC LIMIT 1)"""
-_INSERT = f"""
-INSERT INTO {SCHEMA}.interval_block ({_listed((*KEY, *CONTENT, *ROLLUPS))}, customer_id)
-SELECT {_listed((*KEY, *CONTENT, *ROLLUPS), prefix="i.")}, {_HOLDER}
+
+
+def _insert(*, customer: str) -> str:
+    columns = (*KEY, *CONTENT, *ROLLUPS)
+    return f"""
+INSERT INTO {SCHEMA}.interval_block ({_listed(columns)}, customer_id)
+SELECT {_listed(columns, prefix="i.")}, {customer}
 FROM pg_temp.incoming_block i WHERE i.known = $1 ORDER BY {_listed(KEY, prefix="i.")}"""
-_REPLACE = f"{_INSERT} ON CONFLICT ({_listed(KEY)}) DO UPDATE SET " + ", ".join(
+
+
+_INSERT = _insert(customer=_HOLDER)
+# Of a block that is there and locked, the customer stays: it need not be looked for.
+_REPLACE = f"{_insert(customer='NULL')} ON CONFLICT ({_listed(KEY)}) DO UPDATE SET " + ", ".join(
     f'"{name}" = excluded."{name}"' for name in (*CONTENT, *ROLLUPS)
 )
 _HELD = f"""
@@ -127,11 +142,19 @@ async def _store_once(connection: Connection, batch: OfferBatch) -> StoredCounts
 async def _locked_blocks(connection: Connection, keys: Sequence[BlockKey]) -> tuple[Slots, Any]:
     """The blocks of `keys` (empty where there is none) and which of them exist, locked until the end."""
     columns = [list(column) for column in zip(*keys, strict=True)]
-    found = await connection.fetch(_LOCK, *columns, min(columns[2]), max(columns[2]))
+    parts = [sorted(set(column)) for column in columns]
+    if prod(map(len, parts)) == len(keys):
+        found = await connection.fetch(_LOCK_ALL, *parts)
+        at = np.arange(len(keys))
+        if len(found) < len(keys):
+            places = {key: place for place, key in enumerate(keys)}
+            at = np.array([places[BlockKey(*row[:4])] for row in found], np.int64)
+    else:
+        found = await connection.fetch(_LOCK, *columns, min(columns[2]), max(columns[2]))
+        at = np.array([row[0] for row in found], np.int64)
     slots, known = Slots.empty(blocks=len(keys)), np.zeros(len(keys), bool)
     if found:
-        at = np.array([row[0] for row in found])
-        there = decode(rows=[StoredBlock(*row[1:6]) for row in found])
+        there = decode(rows=[StoredBlock(*row[-len(CONTENT) :]) for row in found])
         for name, _ in FIELDS:
             getattr(slots, name)[at] = getattr(there, name)
         known[at] = True

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
 
 SILHOUETTE_SAMPLE = 5_000
 """Customers drawn for a silhouette, whose cost grows with their square."""
@@ -27,6 +25,10 @@ def segments(*, standardised: npt.NDArray[np.float64], fewest: int, most: int, s
 
     Raises ValueError when there are too few distinct customers to part.
     """
+    # Here, since it takes longer to import than all the rest of the service, and a monthly job alone needs it.
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
     distinct = len(np.unique(standardised, axis=0))
     if distinct <= fewest:
         raise ValueError(f"{distinct} distinct customers cannot be parted into {fewest} segments")

@@ -134,7 +134,7 @@ def test_header_columns_hold_what_the_records_headers_hold_and_the_rest_is_named
         for name in ("ce_id", "ce_type", "电", "empty", "missing"):
             column = group.column(name)
             told = [None] * len(group.rows) if column is None else [row.tobytes() for row in column]
-            assert told == [records[row].headers.undecoded.get(name) for row in group.rows]  # type: ignore[attr-defined]
+            assert told == [records[row].headers.undecoded.get(name) for row in group.rows]
     assert sorted(seen) == list(range(400))
     assert len(groups) >= 2
     assert len(rest) < 100
