@@ -155,6 +155,26 @@ class Packed(Sequence[Record]):
             rows, matrix = rows[same], matrix[same]
         return HeaderGroup(rows=rows, matrix=matrix, spans={name: (at - first, length) for name, at, length in headers})
 
+    def header(self, name: str) -> list[bytes | None]:
+        """The value of a header of each record; None where there is none."""
+        groups, rest = self.header_groups
+        found: list[bytes | None] = [None] * len(self)
+        for group in groups:
+            cells = _column_cells(group, name)
+            if len(group.rows) == len(self):
+                return [*cells]
+            for row, cell in zip(group.rows.tolist(), cells, strict=True):
+                found[row] = cell
+        for row in rest.tolist():
+            found[row] = self._headers(row).undecoded.get(name)
+        return found
+
+    def keys(self) -> list[bytes | None]:
+        return _cells(self.data, self.key_at, self.key_size)
+
+    def values(self) -> list[bytes | None]:
+        return _cells(self.data, self.value_at, self.value_size)
+
     def by_type(self) -> dict[str, "Packed"]:
         """By `ce_type`, each in its order; those without one under the empty text."""
         groups, rest = self.header_groups
@@ -186,12 +206,10 @@ class Packed(Sequence[Record]):
                 headers[row] = its
         for row in rest.tolist():
             headers[row] = part._headers(row)
-        keys = _cells(part.data, part.key_at, part.key_size)
-        values = _cells(part.data, part.value_at, part.value_size)
         others = (part.partition.tolist(), part.offset.tolist(), part.timestamp_ms.tolist())
         return [
             Record(topic=self.topic, partition=p, offset=o, key=k, value=v, headers=h or _NONE, timestamp_ms=ms)
-            for p, o, ms, k, v, h in zip(*others, keys, values, headers, strict=True)
+            for p, o, ms, k, v, h in zip(*others, part.keys(), part.values(), headers, strict=True)
         ]
 
     def _record(self, row: int, headers: Headers) -> Record:
@@ -220,16 +238,18 @@ def _cells(data: bytes, at: Column, size: Column) -> list[bytes | None]:
 
 
 def _headers_of(group: HeaderGroup) -> list[Headers]:
-    columns: list[Iterable[bytes | None]] = []
-    for name, (_, size) in group.spans.items():
-        cells = group.column(name)
-        if cells is None or (cells == cells[0]).all():
-            columns.append(repeat(None if cells is None else cells[0].tobytes(), len(group.rows)))
-        else:
-            flat = cells.tobytes()
-            columns.append([flat[i : i + size] for i in range(0, len(flat), size)])
     names = list(group.spans)
+    columns = [_column_cells(group, name) for name in names]
     return [Headers(zip(names, row, strict=True)) for row in zip(*columns, strict=True)] or [_NONE] * len(group.rows)
+
+
+def _column_cells(group: HeaderGroup, name: str) -> Iterable[bytes | None]:
+    """The values of one header; often all are one object."""
+    cells = group.column(name)
+    if cells is None or (cells == cells[0]).all():
+        return repeat(None if cells is None else cells[0].tobytes(), len(group.rows))
+    flat, size = cells.tobytes(), cells.shape[1]
+    return [flat[at : at + size] for at in range(0, len(flat), size)]
 
 
 def _header_spans(data: bytes, at: int, end: int) -> list[tuple[str, int, int]]:

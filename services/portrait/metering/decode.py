@@ -62,7 +62,7 @@ def decode_blocks(records: Sequence[Record], *, now: datetime, window: Window) -
     rejected: list[Rejected] = []
     if isinstance(records, Packed):
         parts, others = read_shapes(records, now=now, window=window)
-        records = records.records(others)
+        records = records.of_rows(others) if len(others) < len(records) else records
     plain, left = read_plain(records, now=now, window=window)
     if plain is not None:
         parts.append(plain)

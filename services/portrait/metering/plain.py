@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from services.contracts.metering import Channel, Quality
 from services.kernel.broker import MAX_RECORD_BYTES
+from services.kernel.packed import Packed
 from services.kernel.records import Headers, Record
 from services.kernel.wire import Window
 from services.portrait.rules.day_block import CHANNELS, MISSING, QUALITIES
@@ -51,7 +52,7 @@ _QUOTES_BESIDE_QUALITY = 2 * len(Block.__struct_fields__) + 2 * 5
 
 _QUOTE = ord('"')
 _TOGETHER = 1_000
-_ATTRIBUTES = itemgetter("ce_id", "ce_source", "ce_time", "ce_type")
+_REQUIRED = ("ce_id", "ce_source", "ce_time", "ce_type")
 _read = msgspec.json.Decoder(Block).decode
 _members = msgspec.structs.astuple
 
@@ -190,7 +191,7 @@ class _Reader:
         """Raises `_NotPlain`."""
         times, ties = _plain_attributes(records)
         points, channels, kinds, starts, steps, values, qualities, revisions, source_times = _plain_blocks(records)
-        self._check_keys(points, [record.key for record in records])
+        self._check_keys(points, records.keys() if isinstance(records, Packed) else [record.key for record in records])
         counts = _column(map(len, values), len(values))
         step_minutes = _column(steps, len(steps))
         event_us = _column(map(self._event_moments.__getitem__, times), len(times))
@@ -238,14 +239,13 @@ def _column(numbers: Iterable[int], count: int) -> Column:
 
 def _plain_attributes(records: Sequence[Record]) -> tuple[Sequence[bytes], Column]:
     """Times and ties of events whose CloudEvents attributes are there, short and ASCII. Raises `_NotPlain`."""
-    headers = [Headers.of(record.headers).undecoded for record in records]
     try:
-        ids, sources, times, types = zip(*map(_ATTRIBUTES, headers), strict=True)
+        (ids, sources, times, types), versions = _attribute_columns(records)
         said = b"".join(ids)
     except (KeyError, TypeError) as error:
         raise _NotPlain from error
     plain = said.isascii() and all(ids) and all(times) and all(types) and max(map(len, ids)) <= 120
-    if not plain or not {header.get("ce_specversion") for header in headers} <= {None, b"1.0"}:
+    if not plain or not versions <= {None, b"1.0"}:
         raise _NotPlain
     begun: dict[bytes, int] = {}
     for source in set(sources):
@@ -255,9 +255,19 @@ def _plain_attributes(records: Sequence[Record]) -> tuple[Sequence[bytes], Colum
     return times, _column(map(zlib.crc32, ids, map(begun.__getitem__, sources)), len(ids))
 
 
+def _attribute_columns(records: Sequence[Record]) -> tuple[Sequence[Any], set[bytes | None]]:
+    """Values of the required headers, and which versions are said. Raises KeyError."""
+    if isinstance(records, Packed):
+        return [records.header(name) for name in _REQUIRED], set(records.header("ce_specversion"))
+    headers = [Headers.of(record.headers).undecoded for record in records]
+    columns = list(zip(*map(itemgetter(*_REQUIRED), headers), strict=True))
+    return columns, {header.get("ce_specversion") for header in headers}
+
+
 def _plain_blocks(records: Sequence[Record]) -> Sequence[Any]:
     """The columns of `Block`, each with an element per record. Raises `_NotPlain`."""
-    bodies = [record.value or b"" for record in records]
+    said = records.values() if isinstance(records, Packed) else [record.value for record in records]
+    bodies = [value or b"" for value in said]
     joined = b"".join(bodies)
     if b"\\" in joined or max(map(len, bodies)) > MAX_RECORD_BYTES:
         raise _NotPlain

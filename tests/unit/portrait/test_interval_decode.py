@@ -255,10 +255,11 @@ def test_odd_records_among_many_are_found_and_the_others_take_the_hot_path() -> 
         record({**body, "later_field": 1} if n in odd else body, key=f"UP-{n}", event_id=f"e-{n}")
         for n, body in enumerate(bodies)
     ]
-    told, left = read_plain(records, now=NOW, window=Window())
-    assert told is not None
-    assert left == [records[n] for n in sorted(odd)]
-    assert told.values.tolist() == [n for n in range(2_500) if n not in odd]
+    for said in (records, packed(records)):
+        told, left = read_plain(said, now=NOW, window=Window())
+        assert told is not None
+        assert left == [records[n] for n in sorted(odd)]
+        assert told.values.tolist() == [n for n in range(2_500) if n not in odd]
     assert sorted(decoded(*records).batch.offers.value.tolist()) == list(range(2_500))
 
 
