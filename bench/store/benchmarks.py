@@ -32,7 +32,7 @@ def _handlers(house: StoreHouse, *, target: float, at_once: int) -> list[Variant
 async def day_curves(stack: Stack, size: Size) -> AsyncIterator[Sequence[Variant]]:
     whole = Load(meters=4_000 if size.quick else 16_000, days=DAYS, slots=range(SLOTS), block=SLOTS, by_meter=True)
     tiers = {"few": 60, "some": 100} if size.quick else {"few": 400, "some": 600}
-    async with store_house(stack, whole, meters=tiers, name="day_curves") as house:
+    async with store_house(stack, whole, meters=tiers, name="day_curves", twice=not size.quick) as house:
         copy = Variant(name="copy-binary", what=COPY, run=house.copy, target=0.6)
         yield [*_handlers(house, target=60, at_once=50), copy]
 
@@ -42,7 +42,7 @@ async def single_readings(stack: Stack, size: Size) -> AsyncIterator[Sequence[Va
     meters = 3_000 if size.quick else 12_000
     whole = Load(meters=meters, days=DAYS[:1], slots=range(40, 52), block=1, by_meter=False)
     tiers = {"few": 50, "some": 400} if size.quick else {"few": 150, "some": 2_000}
-    async with store_house(stack, whole, meters=tiers, name="single_readings") as house:
+    async with store_house(stack, whole, meters=tiers, name="single_readings", twice=not size.quick) as house:
         yield _handlers(house, target=60, at_once=500)
 
 
@@ -51,7 +51,7 @@ async def backlog(stack: Stack, size: Size) -> AsyncIterator[Sequence[Variant]]:
     meters = 6_000 if size.quick else 24_000
     whole = Load(meters=meters, days=DAYS[:1], slots=range(40, 48), block=1, by_meter=True)
     tiers = {"few": 75, "some": 500} if size.quick else {"few": 190, "some": 3_000}
-    async with store_house(stack, whole, meters=tiers, name="backlog") as house:
+    async with store_house(stack, whole, meters=tiers, name="backlog", twice=not size.quick) as house:
         yield _handlers(house, target=300, at_once=500)
 
 

@@ -107,7 +107,7 @@ class StoreHouse:
         }
         if "peak_rss_mb" in found:
             facts["peak_rss_mb"] = found["peak_rss_mb"]
-            if read == self._kept_blocks and tier == "whole":
+            if read == self._kept_blocks and tier == "whole" and self.half_rss_mb:
                 facts["peak_rss_mb_at_half"] = self.half_rss_mb
             facts["client_cpu_s_per_million"] = found["steady_cpu_s"] / million / share
             facts["readings_per_transaction"] = load.readings * share / found["transactions"]
@@ -167,14 +167,16 @@ class StoreHouse:
             )
             await self.rows.execute("DELETE FROM reading WHERE start >= to_timestamp($1)", first / 1_000_000)
             await self.rows.execute("TRUNCATE day_total")
-            await self.rows.execute(rows.RECOMPUTE)
+            await self.rows.execute("INSERT INTO day_total SELECT * FROM before")
         await self.rows.execute("VACUUM ANALYZE reading")
         await self.rows.execute("CHECKPOINT")
 
 
 @asynccontextmanager
-async def store_house(stack: Stack, whole: Load, *, meters: dict[str, int], name: str) -> AsyncIterator[StoreHouse]:
-    """`meters`: of the smaller tiers, which get topics of their own."""
+async def store_house(
+    stack: Stack, whole: Load, *, meters: dict[str, int], name: str, twice: bool
+) -> AsyncIterator[StoreHouse]:
+    """`meters`: of the smaller tiers, which get topics of their own. `twice`: memory is measured on the half too."""
     check_wire_form()
     settings = await stack.install(SERVICE, database=name)
     settings = settings.model_copy(update={"as_of": AS_OF, "as_of_started_at": time.time()})
@@ -182,7 +184,7 @@ async def store_house(stack: Stack, whole: Load, *, meters: dict[str, int], name
     row_table = await asyncpg.connect(await stack.new_database(rows.DATABASE))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            all_meters = {**meters, "half": whole.meters // 2, "whole": whole.meters}
+            all_meters = {**meters, **({"half": whole.meters // 2} if twice else {}), "whole": whole.meters}
             house = StoreHouse(
                 stack=stack, settings=settings, whole=whole, meters=all_meters, blocks=blocks, rows=row_table,
                 file=Path(folder) / "readings.copy",
@@ -191,7 +193,8 @@ async def store_house(stack: Stack, whole: Load, *, meters: dict[str, int], name
             await _what_was_there(house)
             for tier in house.meters:
                 await fill(house.load(tier), settings=house.settings_of(tier), topic=TOPIC)
-            house.half_rss_mb = float((await house.product("half")).facts["peak_rss_mb"])
+            if twice:
+                house.half_rss_mb = float((await house.product("half")).facts["peak_rss_mb"])
             yield house
     finally:
         await blocks.close()
@@ -211,6 +214,7 @@ async def _what_was_there(house: StoreHouse) -> None:
     rows.write_file(house.whole.slots_of(told) if told.start == 0 else house.whole.before(), house.file)
     if told.start:
         await rows.copy_file(house.rows, house.file)
+        await house.rows.execute(rows.KEEP_TOTALS)
         await _earlier_blocks(house)
     await house.blocks.execute("VACUUM ANALYZE portrait.usage_point_holder")
 

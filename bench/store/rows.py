@@ -25,9 +25,10 @@ CREATE TABLE day_total (
   total bigint NOT NULL, maximum integer NOT NULL, minimum integer NOT NULL, present integer NOT NULL,
   PRIMARY KEY (usage_point_id, channel, day)
 );"""
-RECOMPUTE = """
-INSERT INTO day_total SELECT usage_point_id, channel, (start AT TIME ZONE 'Asia/Shanghai')::date,
-  sum(value), max(value), min(value), count(*) FROM reading GROUP BY 1, 2, 3"""
+KEEP_TOTALS = """
+CREATE TABLE before AS SELECT usage_point_id, channel, (start AT TIME ZONE 'Asia/Shanghai')::date,
+  sum(value) AS total, max(value) AS maximum, min(value) AS minimum, count(*) AS present
+FROM reading GROUP BY 1, 2, 3"""
 
 _ID = 11  # "UP-00000000"
 _POSTGRES_EPOCH_US = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000

@@ -122,6 +122,28 @@ async def test_single_readings_in_random_order_and_partition_end_in_the_same_row
     assert await digest(worker) == expected
 
 
+async def test_blocks_of_any_keys_are_found_whether_they_are_all_combinations_of_points_and_days_or_not(
+    worker: Connection,
+) -> None:
+    """Some blocks of a batch are there, others not; two months."""
+    rng = np.random.default_rng(5)
+    readings = [reading for reading in curves(4, 3) if reading[2] % 8 == 0]
+    shuffled = [readings[i] for i in rng.permutation(len(readings))]
+    await stored(worker, readings)
+    expected = await digest(worker)
+    await worker.execute("DELETE FROM portrait.interval_block")
+    kinds = set()
+    while shuffled:
+        count = int(rng.integers(1, 6))
+        part, shuffled = shuffled[:count], shuffled[count:]
+        points, days = {r[0] for r in part}, {r[1] for r in part}
+        kinds.add(len(points) * len(days) == len({r[:2] for r in part}))
+        done = await stored(worker, part)
+        assert done.counts == MergeCounts(stored=len(part))
+    assert kinds == {True, False}
+    assert await digest(worker) == expected
+
+
 async def test_a_repeated_batch_changes_nothing_and_counts_duplicates(worker: Connection) -> None:
     await stored(worker, curves(2, 1))
     before = await digest(worker)
