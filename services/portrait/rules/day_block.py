@@ -7,6 +7,7 @@ steps has 96 slots, and slot `i` begins `i * step_minutes` after local midnight.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -86,8 +87,10 @@ class Slots:
 
 
 class StoredBlock(NamedTuple):
-    """The bytes of one row. `values` has one int32 per slot; the others one element per slot, or a single one
-    where all present slots agree: the length says which."""
+    """The bytes of one row. `values` has one int32 per slot, `quality` one byte per slot; the others, which say where a
+    value came from, one element per present slot. Where all present slots agree a column other than `values` has a
+    single element; source times that are all whole seconds are kept as such in four bytes each, from three on. The
+    length says which."""
 
     values: bytes
     quality: bytes
@@ -118,9 +121,44 @@ def encode(*, slots: Slots, step_minutes: NDArray[np.int64]) -> list[StoredBlock
     for name, dtype in FIELDS[1:]:
         matrix: NDArray[Any] = getattr(slots, name).astype(dtype, copy=False)
         first = matrix[rows, first_present]
-        uniform = ((matrix == first[:, None]) | ~present).all(axis=1).tolist()
-        columns.append(_cut(matrix, counts, singles=first, uniform=uniform))
+        uniform = ((matrix == first[:, None]) | ~present).all(axis=1)
+        if name == "quality":
+            columns.append(_cut(matrix, counts, singles=first, uniform=uniform.tolist()))
+        else:
+            columns.append(_provenance(name, matrix, present=present, singles=first, uniform=uniform))
     return [StoredBlock(*row) for row in zip(*columns, strict=True)]
+
+
+def _provenance(
+    name: str, matrix: NDArray[Any], *, present: NDArray[np.bool_], singles: NDArray[Any], uniform: NDArray[np.bool_]
+) -> list[bytes]:
+    several = ~uniform
+    ways = [(singles[:, None], uniform, uniform[:, None]), (matrix, several, present)]
+    if name == "source_time_us" and several.any():
+        seconds = matrix // 1_000_000
+        in_seconds = (seconds * 1_000_000 == matrix) & (seconds >= 0) & (seconds < 2**32)
+        short = several & (in_seconds | ~present).all(axis=1) & (present.sum(axis=1) >= _SHORT_FROM)
+        ways[1:] = [(matrix, several & ~short, present), (seconds.astype(_SECONDS), short, present)]
+    found: list[bytes] = []
+    for elements, rows, chosen in ways:
+        if rows.all():
+            return _elements(elements, chosen)
+        if rows.any():
+            cells = _elements(elements, chosen & rows[:, None])
+            found = [a or b for a, b in zip(found, cells, strict=True)] if found else cells
+    return found
+
+
+_SECONDS = np.dtype("<u4")
+_SHORT_FROM = 3
+"""Two short elements would have the length of a single long one."""
+
+
+def _elements(matrix: NDArray[Any], chosen: NDArray[np.bool_]) -> list[bytes]:
+    """The bytes of the chosen elements of each row."""
+    flat = matrix[chosen].tobytes()
+    ends = np.cumsum(chosen.sum(axis=1)) * matrix.dtype.itemsize
+    return [flat[begin:end] for begin, end in pairwise([0, *ends.tolist()])]
 
 
 def _cut(
@@ -141,12 +179,35 @@ def decode(*, rows: Sequence[StoredBlock]) -> Slots:
     """The inverse of `encode`, as a matrix of its own memory. Raises ValueError on bytes of an impossible length."""
     arrays = {
         name: _spread([row[i] for row in rows], dtype, fill=MISSING if i == 0 else 0)
-        for i, (name, dtype) in enumerate(FIELDS)
+        for i, (name, dtype) in enumerate(FIELDS[:2])
     }
     missing = arrays["value"] == MISSING
+    for i, (name, dtype) in enumerate(FIELDS[2:], start=2):
+        arrays[name] = _spread_provenance([row[i] for row in rows], dtype, name=name, present=~missing)
     for name, _ in FIELDS[1:]:
         arrays[name][missing] = 0
     return Slots(**arrays)
+
+
+def _spread_provenance(cells: Sequence[bytes], dtype: str, *, name: str, present: NDArray[np.bool_]) -> NDArray[Any]:
+    matrix = np.zeros(present.shape, dtype)
+    size = matrix.dtype.itemsize
+    lengths, counts = np.fromiter(map(len, cells), np.int64, len(cells)), present.sum(axis=1)
+    single = lengths == size
+    of_present = ~single & (lengths == counts * size)
+    short = ~single & (lengths == counts * _SECONDS.itemsize) & (name == "source_time_us")
+    matrix[single] = _joined(cells, single, matrix.dtype)[:, None]
+    matrix[present & of_present[:, None]] = _joined(cells, of_present, matrix.dtype)
+    if short.any():
+        matrix[present & short[:, None]] = _joined(cells, short, _SECONDS).astype(np.int64) * 1_000_000
+    others = np.flatnonzero(~(single | of_present | short))
+    if len(others):  # of all slots, as they were written at first
+        matrix[others] = _spread([cells[i] for i in others.tolist()], dtype, fill=0)
+    return matrix
+
+
+def _joined(cells: Sequence[bytes], chosen: NDArray[np.bool_], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.frombuffer(b"".join([cells[i] for i in np.flatnonzero(chosen).tolist()]), dtype)
 
 
 def _spread(cells: Sequence[bytes], dtype: str, *, fill: int) -> NDArray[Any]:

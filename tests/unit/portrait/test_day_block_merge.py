@@ -154,6 +154,38 @@ def test_a_day_of_hourly_steps_is_stored_in_24_slots() -> None:
     assert np.array_equal(decode(rows=[block]).revision[0, :24], np.arange(24))
 
 
+@pytest.mark.parametrize("odd", [0, 1])
+def test_provenance_is_kept_of_present_slots_alone_and_whole_seconds_in_four_bytes(odd: int) -> None:
+    """A gap between and half a day to come; two present slots; a time before 1970, or one within a second."""
+    second = 1_782_748_800_000_000
+    slots, _ = merged(
+        [
+            [(slot, 100, 3, slot % 3, second + slot * 1_000_000, slot) for slot in range(40) if slot != 7]
+            + [(96 + 5, 1, 3, 0, second, 1), (96 + 9, 2, 3, 0, second + 1_000_000, 2)]
+            + [(192 + slot, 1, 3, 0, [-1_000_000, 0, 1_000_000, 1_500_000][slot + odd], 1) for slot in range(3)]
+        ]
+    )
+    blocks = as_bytes(slots)
+    assert [[len(column) for column in block] for block in blocks] == [
+        [384, 1, 39 * 4, 39 * 4, 39 * 4],
+        [384, 1, 4, 16, 8],
+        [384, 1, 4, 24, 4],
+    ]
+    back = decode(rows=blocks)
+    assert all(np.array_equal(getattr(back, name), getattr(slots, name)) for name, _ in FIELDS)
+
+
+def test_blocks_whose_provenance_was_written_for_all_slots_are_read() -> None:
+    slots = merged([[(slot, 100, 3, slot, 10**15 + slot, slot) for slot in range(10)]])[0][:1]
+    (new,) = as_bytes(slots)
+    old = new._replace(
+        **{name: getattr(slots, name)[0].astype(dtype).tobytes() for name, dtype in FIELDS[2:]},
+    )
+    assert [len(column) for column in old] == [384, 1, 384, 768, 384]
+    back = decode(rows=[old, new])
+    assert all(np.array_equal(getattr(back, name), np.repeat(getattr(slots, name), 2, axis=0)) for name, _ in FIELDS)
+
+
 def test_bytes_of_an_impossible_length_are_refused() -> None:
     with pytest.raises(ValueError, match="8 bytes are no column"):
         decode(rows=[StoredBlock(b"\0" * 8, b"\3", b"\0" * 4, b"\0" * 8, b"\0" * 4)])
