@@ -19,6 +19,7 @@ from sqlalchemy import select, tuple_
 from services.kernel.broker import Consumer
 from services.kernel.broker_log import Log, Stretch, open_log
 from services.kernel.bulk import BulkLoop
+from services.kernel.clock import SystemClock
 from services.kernel.consumer import Applier
 from services.kernel.errors import is_transient
 from services.kernel.manifest import Service
@@ -108,7 +109,7 @@ def check_since(since: datetime, *, now: datetime) -> None:
 
 async def reconcile(*, service: Service, settings: KernelSettings, since: datetime, repair: bool) -> Reconciled:
     """Compare everything written at or after `since`. Raises `UnusableSince`."""
-    check_since(since, now=settings.clock.now())
+    check_since(since, now=SystemClock().now())  # records and outbox rows carry the wall clock, not business time
     database = Database(service=service.name, metadata=service.metadata, settings=settings)
     run = _Run(service=service, settings=settings, database=database, since=since, repair=repair)
     try:

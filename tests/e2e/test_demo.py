@@ -1,15 +1,20 @@
 """The demo from outside: its figures, staying up, a second start; and kill -9 of any service changes nothing of it."""
 
 import json
+import os
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.demo import Run, Staying, arguments, differences, run_demo, run_of
+from deploy.local.house import environment_file
+from tests.e2e.demo import PROJECT, Run, Staying, arguments, differences, run_demo, run_of
 
 SERVICES = ("inspection", "outage", "portrait", "notify")
 SEED = 20260112
@@ -27,6 +32,7 @@ class FaultFree:
     run: Run
     pages: dict[str, int]
     beside: tuple[int, list[int]]
+    compared: dict[str, tuple[int, dict[str, Any]]]
     end: tuple[int, list[int]]
     again: str
     shown_again: int
@@ -42,13 +48,14 @@ def fault_free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultFree]:
         told = first.wait_for("Ctrl-C")
         pages = {line.split()[0]: _status(line.split()[1]) for line in told.splitlines() if "/docs" in line}
         beside = _one_more(folder)
+        compared = {name: _reconcile(folder, name) for name in SERVICES}
         end = first.interrupt()
         second = Staying(argv=argv, log=folder / "second.log")
         again = second.wait_for("Ctrl-C")
         shown = len(_messages(again))
         yield FaultFree(
-            run=run_of(folder, told), pages=pages, beside=beside, end=end, again=again, shown_again=shown,
-            second_end=second.interrupt(),
+            run=run_of(folder, told), pages=pages, beside=beside, compared=compared, end=end, again=again,
+            shown_again=shown, second_end=second.interrupt(),
         )  # fmt: skip
     finally:
         first.close()
@@ -67,6 +74,20 @@ def _one_more(folder: Path) -> tuple[int, list[int]]:
         return beside.interrupt()
     finally:
         beside.close()
+
+
+def _reconcile(folder: Path, service: str) -> tuple[int, dict[str, Any]]:
+    """Exit status and sum of a comparison of the running service's schema with all that the topics hold."""
+    lines = environment_file(folder / "house", service).read_text().splitlines()
+    since = datetime.now(UTC) - timedelta(hours=1)
+    done = subprocess.run(
+        [sys.executable, "-m", f"services.{service}", "reconcile", "--since", since.isoformat()],
+        env={**os.environ, **dict(line.split("=", 1) for line in lines)},
+        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    print("\n".join(done.stdout.splitlines()[-5:]))
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
 def _status(url: str) -> int:
@@ -95,6 +116,12 @@ def test_the_house_stays_up_takes_another_process_and_is_ended_by_ctrl_c(fault_f
     assert fault_free.pages == dict.fromkeys(SERVICES, 200)
     assert fault_free.beside == (0, [])
     assert fault_free.end == (0, [])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_a_service_has_heard_and_said_is_what_the_topics_hold(fault_free: FaultFree, service: str) -> None:
+    status, total = fault_free.compared[service]
+    assert (status, set(total.values())) == (0, {0}), total
 
 
 def test_a_second_start_keeps_the_data_and_tells_nothing_anew(fault_free: FaultFree) -> None:
