@@ -66,7 +66,7 @@ async def _empty(population: Population) -> None:
 
 @asynccontextmanager
 async def year(stack: Stack, size: Size) -> AsyncIterator[Sequence[Variant]]:
-    customers = 3_000 if size.quick else 100_000
+    customers = 8_000 if size.quick else 100_000
     population = await open_population(stack, name="scoring_year", customers=customers, baselines=True)
     sample = sample_of(customers, size=50 if size.quick else 200)
     yield [
