@@ -9,9 +9,10 @@ import asyncpg
 from bench.frame import Benchmark, Measured, Size, Variant
 from bench.scoring.baselines import statement
 from bench.scoring.generated import BLOCK, MONTHS
-from bench.scoring.house import Population, open_population
+from bench.scoring.house import Population, open_population, per_million
 from bench.scoring.orm import score_customers
 from bench.stack import Stack
+from bench.store.processors import server_seconds
 
 PRODUCT = "two replicas take chunks: month facts read, scores by arrays, a row of twelve months each, then published"
 ORM = "SQLAlchemy session per customer, a day an object, scores added and committed; {} customers sampled"
@@ -28,11 +29,13 @@ def sample_of(customers: int, *, size: int) -> list[str]:
 async def _orm(population: Population, sample: Sequence[str]) -> Measured:
     await _empty(population)
     url = population.settings.database_url(service="portrait", role="worker")
-    begun = time.perf_counter()
+    server, client, begun = server_seconds(population.stack.postgres.pid), time.process_time(), time.perf_counter()
     await score_customers(url, list(sample))
-    seconds = time.perf_counter() - begun
+    seconds, client = time.perf_counter() - begun, time.process_time() - client
+    server = server_seconds(population.stack.postgres.pid) - server
     digests = await population.baseline_digests(sample=sample, whole=False)
-    return Measured(work=len(sample) * len(MONTHS), seconds=seconds, digests=digests)
+    work = len(sample) * len(MONTHS)
+    return Measured(work=work, seconds=seconds, digests=digests, facts=per_million(work, client=client, server=server))
 
 
 async def _sql(population: Population, sample: Sequence[str], *, into: str) -> Measured:
@@ -42,13 +45,15 @@ async def _sql(population: Population, sample: Sequence[str], *, into: str) -> M
         if into == _CREATE:
             await connection.execute("DROP TABLE baseline.score")
         await connection.execute("SET work_mem = '1GB'; SET max_parallel_workers_per_gather = 2")
-        begun = time.perf_counter()
+        server, begun = server_seconds(population.stack.postgres.pid), time.perf_counter()
         await connection.execute(statement(into=into))
         seconds = time.perf_counter() - begun
+        server = server_seconds(population.stack.postgres.pid) - server
     finally:
         await connection.close()
     digests = await population.baseline_digests(sample=sample, whole=True)
-    return Measured(work=population.customers * len(MONTHS), seconds=seconds, digests=digests)
+    work = population.customers * len(MONTHS)
+    return Measured(work=work, seconds=seconds, digests=digests, facts=per_million(work, client=0, server=server))
 
 
 async def _empty(population: Population) -> None:

@@ -17,6 +17,7 @@ from bench.frame import Measured
 from bench.scoring.baselines import AFTER_LOADING, SCHEMA
 from bench.scoring.generated import BLOCK, MONTHS
 from bench.stack import PROJECT, Stack
+from bench.store.processors import server_seconds
 from services.kernel.settings import KernelSettings
 from services.kernel.work import EVERYTHING, Actor, Cause, Database
 from services.portrait.manifest import SERVICE
@@ -87,15 +88,17 @@ class Population:
         children = [
             await _replica(run_id, {**environment, "KEYLINE_INSTANCE": f"replica-{n}"}) for n in range(replicas)
         ]
-        begun = time.monotonic()
+        server, begun = server_seconds(self.stack.postgres.pid), time.monotonic()
         for child in children:
             assert child.stdin is not None
             child.stdin.write(b"go\n")
         reports = await asyncio.gather(*[_ended(child) for child in children])
         seconds = max(r["done_at"] for r in reports) - begun
+        server = server_seconds(self.stack.postgres.pid) - server
         published = await self.rows("SELECT published_at FROM portrait.score_run WHERE published_at IS NOT NULL")
         if len(published) != 1:
             raise ChildFailed("the run was not published")
+        client = sum(r["work_cpu_s"] for r in reports)
         digests = {"whole": (await self.rows(_WHOLE.format(table="portrait.score", month="month")))[0][0]}
         if sample:
             digests["sample"] = await self.sample_digest(sample)
@@ -106,7 +109,7 @@ class Population:
             facts={
                 "replicas": replicas,
                 "peak_rss_mb": max(r["peak_rss_mb"] for r in reports),
-                "client_cpu_s": sum(r["cpu_s"] for r in reports),
+                **per_million(self.customers * len(MONTHS), client=client, server=server),
             },
         )
 
@@ -144,6 +147,14 @@ class Population:
             query = _WHOLE.format(table="baseline.score", month="to_char(month, 'YYYY-MM')")
             found["whole"] = (await self.rows(query))[0][0]
         return found
+
+
+def per_million(customer_months: int, *, client: float, server: float) -> dict[str, float]:
+    """Processor seconds for a million customer-months: steadier than rates on a machine that others use too."""
+    return {
+        "client_cpu_s_per_million": client / customer_months * 1e6,
+        "server_cpu_s_per_million": server / customer_months * 1e6,
+    }
 
 
 def _digest(rows: Sequence[tuple[Any, ...]]) -> str:
