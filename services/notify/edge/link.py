@@ -98,8 +98,11 @@ class EdgeLink:
             await pushes.handle(self._database, index)
 
     async def _visited(self, session: aiohttp.ClientSession, item: Mapping[str, Any]) -> dict[str, Any]:
-        """A visit that our API cannot serve is tried again, then answered as failed: it holds up no other."""
-        for _ in range(_MOST_TRIES):
+        """A visit that our API cannot serve is tried again, then answered as failed: it holds up no other.
+
+        What proves a person holds once: such a request is answered as it went the first time.
+        """
+        for _ in range(_MOST_TRIES if item.get("again", True) else 1):
             try:
                 return await self._visit(session, item)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -116,7 +119,7 @@ class EdgeLink:
         ) as response:  # fmt: skip
             body = base64.b64encode(await response.read()).decode()
             headers = [(name, value) for name, value in response.headers.items()]
-            if response.status >= 500:
+            if response.status >= 500 and item.get("again", True):
                 response.raise_for_status()
             return {"status": response.status, "headers": headers, "body": body}
 

@@ -128,7 +128,8 @@ class EdgeZone:
         try:
             await self._owe(
                 {"kind": "visit", "id": visit, "method": request.method, "path": request.url.path,
-                 "query": request.url.query, "headers": headers, "body": _text(raw)}, durable=durable,
+                 "query": request.url.query, "headers": headers, "body": _text(raw), "again": durable},
+                durable=durable,
             )  # fmt: skip
             async with asyncio.timeout(VISITOR_WAIT_S):
                 found = await answer

@@ -69,6 +69,9 @@ async def test_a_person_binds_writes_is_answered_and_sends_a_picture_through_the
     )
     async with link(zones), accounts.account_of(house.database, role="worker") as account:
         first = await invited(zones, "P-1")
+        zones.outside("POST", "/sandbox/faults", {"kind": "http_status", "api": "sns/oauth2/access_token"})
+        status, where, text = await in_thread(bind, zones, first, "openid=o-zone-1")
+        assert (status, "暂时无法连接微信" in text) == ("503", True), "asked once, and told as it was"
         status, where, text = await in_thread(bind, zones, first, "openid=o-zone-1&snapshot=1")
         assert (status, "使用完整服务" in text) == ("403", True)
         status, where, text = await in_thread(bind, zones, first, "openid=o-zone-1")
