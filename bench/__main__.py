@@ -22,6 +22,7 @@ REGISTERED: tuple[str, ...] = (
     "bench.scoring.benchmarks",
     "bench.portrait_get.benchmarks",
     "bench.fanout.benchmarks",
+    "bench.fanout.latency",
 )
 """Modules with a tuple `BENCHMARKS`."""
 

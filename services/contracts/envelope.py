@@ -5,6 +5,7 @@ it is a *state* (the newest version of an aggregate wins) or a *fact* (all apply
 On the wire the class becomes a CloudEvent in binary mode: attributes in headers, these fields as JSON body.
 """
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -15,8 +16,11 @@ Delivery = Literal["state", "fact"]
 When = TypeVar("When", date, datetime)
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
+
+
 def _no_control_characters(text: str) -> str:
-    if any(ord(c) < 32 and c not in "\n\t" for c in text):
+    if _CONTROL.search(text):
         raise ValueError("contains control characters; send printable text")
     return text
 

@@ -15,6 +15,7 @@ from services.kernel.errors import is_transient
 from services.kernel.failures import bury, due_waiting, keep_waiting, take_waiting, wait_longer
 from services.kernel.manifest import Consumes, Rejected, Service
 from services.kernel.packed import oldest_ms
+from services.kernel.together import apply_together, cause_of, runs
 from services.kernel.wire import (
     Poison,
     WaitingFor,
@@ -32,16 +33,6 @@ log = logging.getLogger(__name__)
 HANDLER_ATTEMPTS = 5
 
 
-def _cause(record: Record) -> Cause:
-    h = record.headers
-    return Cause(
-        id=h.get("ce_id") or f"{record.topic}-{record.partition}-{record.offset}",
-        source=h.get("ce_source", "unknown"),
-        type=h.get("ce_type", "unknown"),
-        traceparent=h.get("ce_traceparent", ""),
-    )
-
-
 class Applier:
     """Applies one record in one transaction; used by the poll loop, the waiting references and replays."""
 
@@ -54,7 +45,7 @@ class Applier:
 
     def work(self, record: Record):  # type: ignore[no-untyped-def]  # the context manager's type is Database.work's
         actor = Actor(person_id=f"system:{self.service.name}", role="system")
-        return self.database.work(role="worker", cause=_cause(record), actor=actor, scope=EVERYTHING)
+        return self.database.work(role="worker", cause=cause_of(record), actor=actor, scope=EVERYTHING)
 
     async def apply(self, record: Record) -> str:
         """The outcome. Raises only what waiting can cure, or a handler's unforeseen error."""
@@ -249,23 +240,40 @@ class Loop:
 
 
 class SingleLoop(Loop):
-    """At most 200 records a poll, each in its own transaction."""
+    """At most 200 records a poll, each in its own transaction, or neighbours together where the manifest allows it."""
 
     async def handle(self, batch: Sequence[Record]) -> None:
         done: dict[tuple[str, int], int] = {}
-        for record in batch:
-            where = (record.topic, record.partition)
-            if where in self.stopped_partitions or not self.running:
-                continue
-            faults.point("polled")
-            with metrics.HANDLER_SECONDS.labels(self.label, record.topic).time():
-                outcome = await self._apply(record)
-            self.note(record, outcome)
-            done[where] = record.offset + 1
-            self._turned()
+        for run in runs(batch, self.applier.contracts):
+            together = await self._together(run) if len(run) > 1 else None
+            for n, record in enumerate(run):
+                where = (record.topic, record.partition)
+                if together is None:
+                    if where in self.stopped_partitions or not self.running:
+                        continue
+                    faults.point("polled")
+                    with metrics.HANDLER_SECONDS.labels(self.label, record.topic).time():
+                        outcome = await self._apply(record)
+                else:
+                    outcome = together[n]
+                self.note(record, outcome)
+                done[where] = record.offset + 1
+                self._turned()
         if done:
             await self.consumer.commit(done)
             faults.point("offset-committed")
+
+    async def _together(self, run: list[Record]) -> list[str] | None:
+        """None where each has to be applied alone: one of them is poison, waits for a reference, or failed."""
+        if not self.running or any((r.topic, r.partition) in self.stopped_partitions for r in run):
+            return None
+        faults.point("polled")
+        try:
+            with metrics.HANDLER_SECONDS.labels(self.label, run[0].topic).time():
+                return await apply_together(self.applier, run)
+        except Exception as error:
+            log.info("%d records are applied one by one: %s", len(run), type(error).__name__)
+            return None
 
     async def _apply(self, record: Record) -> str:
         for attempt in range(1, HANDLER_ATTEMPTS + 1):
@@ -317,13 +325,13 @@ class Releaser:
         database, service = self.applier.database, self.applier.service
         try:
             async with database.work(
-                role="worker", cause=_cause(record), actor=Actor(person_id=f"system:{service.name}"), scope=EVERYTHING
+                role="worker", cause=cause_of(record), actor=Actor(person_id=f"system:{service.name}"), scope=EVERYTHING
             ) as work:
                 kept = await take_waiting(work, waiting_id=waiting_id)
                 if kept is None:
                     return 0
                 record = record_from_row(kept)
-                work.cause = _cause(record)
+                work.cause = cause_of(record)
                 outcome = await self.applier.apply_kept(dict(kept), work=work)
         except WaitingFor as missing:
             async with self.applier.work(record) as work:

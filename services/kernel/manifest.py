@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from fastapi import APIRouter
 from sqlalchemy import MetaData, Table
@@ -15,8 +15,9 @@ from services.contracts.envelope import Event
 from services.kernel.broker import Record, TopicSpec
 from services.kernel.veil import Veil
 from services.kernel.wire import Poison, Window
-from services.kernel.work import UnitOfWork
+from services.kernel.work import Cause, UnitOfWork
 
+Said = TypeVar("Said", bound=Event)
 Handler = Callable[..., Awaitable[None]]
 DeletionHandler = Callable[..., Awaitable[None]]
 
@@ -27,6 +28,13 @@ class Rejected:
 
     record: Record
     poison: Poison
+
+
+class Heard(NamedTuple, Generic[Said]):
+    """An event of several that are handled together, with what made it reach us: the cause of its effects."""
+
+    event: Said
+    cause: Cause
 
 
 BulkHandler = Callable[..., Awaitable[Sequence[Rejected]]]
@@ -40,11 +48,14 @@ class BrokenManifest(ValueError):
 class Consumes:
     """One event class and its handler `async def on_x(event: X, *, work: UnitOfWork)`, in its own transaction.
 
-    `deletion` takes `(aggregate_id: str, *, work)` for null values of a compacted topic.
+    `deletion` takes `(aggregate_id: str, *, work)` for null values of a compacted topic. `together` takes
+    `(heard: Sequence[Heard[X]], *, work)` and has the same effect for several facts with different keys in one
+    transaction; where it raises, each event goes to `handler` alone.
     """
 
     event: type[Event]
     handler: Handler
+    together: Handler | None = None
     deletion: DeletionHandler | None = None
     window: Window = field(default_factory=Window)
 
@@ -135,6 +146,8 @@ class Service:
             raise BrokenManifest(f"{consumed.handler.__name__} does not take {consumed.event.__name__} first")
         if len(parameters) < 2 or parameters[1].annotation is not UnitOfWork:
             raise BrokenManifest(f"{consumed.handler.__name__} does not take the unit of work")
+        if consumed.together is not None and consumed.event.DELIVERY != "fact":
+            raise BrokenManifest(f"{consumed.event.__name__} is a state: its versions are compared one by one")
         if consumed.event.DELIVERY == "state" and "version" not in consumed.event.model_fields:
             raise BrokenManifest(f"{consumed.event.__name__} is a state without version")
 

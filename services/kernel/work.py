@@ -12,7 +12,6 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import MetaData
 
@@ -23,6 +22,17 @@ from services.kernel.settings import DatabaseRole, KernelSettings
 from services.kernel.tables import SHARDS, KernelTables, kernel_tables
 
 _IDS = uuid5(NAMESPACE_URL, "keyline")
+
+_NUMBER = """
+INSERT INTO "{schema}".outbox_stream AS s (aggregatetype, aggregateid, version)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+ON CONFLICT (aggregatetype, aggregateid) DO UPDATE SET version = s.version + excluded.version
+RETURNING aggregatetype, aggregateid, version"""
+_SAY = """
+INSERT INTO "{schema}".outbox (id, aggregatetype, topic, aggregateid, version, type, shard, payload, headers)
+SELECT id, topic, topic, key, version, type, shard, payload, headers::jsonb
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::smallint[], $7::bytea[], $8::text[])
+  AS said(id, topic, key, version, type, shard, payload, headers)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +84,24 @@ class UnitOfWork:
     cause: Cause
     actor: Actor
     scope: Scope
-    _emitted: list[tuple[str, str, str, bytes | None]] = field(default_factory=list)
+    _emitted: list[tuple[str, str, str, bytes | None, str]] = field(default_factory=list)
     _arrived: list[tuple[str, str]] = field(default_factory=list)
 
     def new_id(self, purpose: str) -> UUID:
         """The same id for the same cause and purpose, so that a repeated handler creates the same row."""
         return uuid5(_IDS, f"{self.service}|{self.cause.source}|{self.cause.id}|{purpose}")
 
-    def emit(self, event: Event) -> None:
-        """Say `event` when this transaction commits; there is no other way to say it."""
-        self._emitted.append((event.TOPIC, event.key, event.TYPE, event.to_wire()))
+    def emit(self, event: Event, *, cause: Cause | None = None) -> None:
+        """Say `event` when this transaction commits; there is no other way to say it.
+
+        `cause` where several events are handled in this transaction and it is not the first of them.
+        """
+        self._emitted.append((event.TOPIC, event.key, event.TYPE, event.to_wire(), (cause or self.cause).id))
 
     def emit_deletion(self, event: type[Event], *, aggregate_id: str) -> None:
         """Say that the aggregate of a compacted topic is gone (a null value)."""
         key = event.key_of(aggregate_id)
-        self._emitted.append((event.TOPIC, key, event.TYPE, None))
+        self._emitted.append((event.TOPIC, key, event.TYPE, None, self.cause.id))
 
     def arrived(self, kind: str, reference_id: str) -> None:
         """Wake the events that wait for this reference; they are applied right after the commit."""
@@ -153,51 +166,36 @@ class UnitOfWork:
 
     async def _write_outbox(self) -> None:
         per_key: dict[tuple[str, str], int] = defaultdict(int)
-        for topic, key, _, _ in self._emitted:
+        for topic, key, *_ in self._emitted:
             per_key[topic, key] += 1
-        stream = self.tables.outbox_stream
-        claim = upsert(stream).values(
-            [{"aggregatetype": t, "aggregateid": k, "version": n} for (t, k), n in sorted(per_key.items())]
-        )
+        connection, schema = await self.raw(), self.tables.outbox.schema
+        ordered = sorted(per_key.items())
         # The row lock on the stream serialises writers of one key, so its numbers rise in commit order.
-        claim = claim.on_conflict_do_update(
-            index_elements=[stream.c.aggregatetype, stream.c.aggregateid],
-            set_={"version": stream.c.version + claim.excluded.version},
-        )
-        last = await self.db.execute(claim.returning(stream.c.aggregatetype, stream.c.aggregateid, stream.c.version))
+        last = await connection.fetch(
+            _NUMBER.format(schema=schema), [t for (t, _), _ in ordered], [k for (_, k), _ in ordered],
+            [n for _, n in ordered],
+        )  # fmt: skip
         next_version = {(r[0], r[1]): r[2] - per_key[r[0], r[1]] for r in last}
+        common = self._common_headers()
         rows = []
-        for ordinal, (topic, key, type_, payload) in enumerate(self._emitted):
-            next_version[topic, key] += 1
+        for ordinal, (topic, key, type_, payload, cause_id) in enumerate(self._emitted):
+            version = next_version[topic, key] = next_version[topic, key] + 1
             event_id = self.new_id(f"emit|{ordinal}|{type_}|{key}")
-            rows.append(self._outbox_row(event_id, topic, key, type_, payload, next_version[topic, key]))
-        await self.db.execute(insert(self.tables.outbox), rows)
+            own = {
+                "ce_id": str(event_id), "ce_type": type_, "ce_subject": key, "ce_dataschema": f"urn:keyline:{type_}",
+                "ce_causeid": cause_id,
+            }  # fmt: skip
+            shard = zlib.crc32(f"{topic}|{key}".encode()) % SHARDS
+            rows.append((event_id, topic, key, version, type_, shard, payload, json.dumps({**common, **own})))
+        await connection.execute(_SAY.format(schema=schema), *map(list, zip(*rows, strict=True)))
 
-    def _outbox_row(  # noqa: PLR0917  (one call, in the order of the columns)
-        self, event_id: UUID, topic: str, key: str, type_: str, payload: bytes | None, version: int
-    ) -> dict[str, Any]:
-        headers = {
+    def _common_headers(self) -> dict[str, str]:
+        return {
             "ce_specversion": "1.0",
-            "ce_id": str(event_id),
             "ce_source": f"keyline/{self.service}",
-            "ce_type": type_,
             "ce_time": self.now.isoformat(),
-            "ce_subject": key,
-            "ce_dataschema": f"urn:keyline:{type_}",
-            "ce_causeid": self.cause.id,
             "ce_traceparent": self.cause.traceparent,
             "content-type": "application/json",
-        }
-        return {
-            "id": event_id,
-            "aggregatetype": topic,
-            "aggregateid": key,
-            "version": version,
-            "type": type_,
-            "topic": topic,
-            "shard": zlib.crc32(f"{topic}|{key}".encode()) % SHARDS,
-            "payload": payload,
-            "headers": headers,
         }
 
 

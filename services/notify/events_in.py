@@ -1,5 +1,6 @@
 """What notify hears. Directory first, then everything that people have to be told."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from services.contracts.inspection import (
@@ -38,6 +39,7 @@ from services.contracts.portrait import (
     UsageWarningCleared,
     UsageWarningRaised,
 )
+from services.kernel.manifest import Heard
 from services.kernel.work import UnitOfWork
 from services.notify import billing, reports, tickets
 from services.notify.delivery import notices
@@ -112,17 +114,33 @@ async def on_hazard_escalated(event: HazardEscalated, *, work: UnitOfWork) -> No
 
 
 async def on_fault_outage(event: FaultOutageDetected, *, work: UnitOfWork) -> None:
-    await reports.outage(
-        work, event_class="fault-outage", subject_id=event.outage_id, at=event.detected_at, part=event.affected,
-        facts={"at": event.detected_at.isoformat()}, hold=HOLD_FOR_PARTS,
-    )  # fmt: skip
+    await on_fault_outages([Heard(event, work.cause)], work=work)
+
+
+async def on_fault_outages(heard: Sequence[Heard[FaultOutageDetected]], *, work: UnitOfWork) -> None:
+    parts = [
+        reports.OutagePart(
+            subject_id=event.outage_id, at=event.detected_at, part=event.affected, cause=cause,
+            facts={"at": event.detected_at.isoformat()},
+        )
+        for event, cause in heard
+    ]  # fmt: skip
+    await reports.outages(work, event_class="fault-outage", parts=parts, hold=HOLD_FOR_PARTS)
 
 
 async def on_supply_restored(event: OutageSupplyRestored, *, work: UnitOfWork) -> None:
-    await reports.outage(
-        work, event_class="supply-restored", subject_id=event.outage_id, at=event.restored_at, part=event.affected,
-        facts={"at": event.restored_at.isoformat()}, hold=HOLD_FOR_PARTS,
-    )  # fmt: skip
+    await on_supplies_restored([Heard(event, work.cause)], work=work)
+
+
+async def on_supplies_restored(heard: Sequence[Heard[OutageSupplyRestored]], *, work: UnitOfWork) -> None:
+    parts = [
+        reports.OutagePart(
+            subject_id=event.outage_id, at=event.restored_at, part=event.affected, cause=cause,
+            facts={"at": event.restored_at.isoformat()},
+        )
+        for event, cause in heard
+    ]  # fmt: skip
+    await reports.outages(work, event_class="supply-restored", parts=parts, hold=HOLD_FOR_PARTS)
 
 
 async def on_restoration_estimated(event: RestorationEstimated, *, work: UnitOfWork) -> None:

@@ -12,7 +12,7 @@ from services.contracts.notify import (
     TicketClosed,
     TicketOpened,
 )
-from services.kernel.work import UnitOfWork
+from services.kernel.work import Cause, UnitOfWork
 from services.notify.policy.planning import Place
 
 
@@ -21,9 +21,11 @@ def message_accepted(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterab
         work.emit(MessageAccepted.model_validate(said))
 
 
-def message_delivered(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:
+def message_delivered(
+    work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place], cause: Cause | None = None
+) -> None:
     for said in _per_customer(work, row, places):
-        work.emit(MessageDelivered.model_validate(said))
+        work.emit(MessageDelivered.model_validate(said), cause=cause)
 
 
 def message_opened(work: UnitOfWork, *, row: Mapping[str, Any], places: Iterable[Place]) -> None:

@@ -81,8 +81,10 @@ SERVICE = Service(
         Consumes(event=HazardVoided, handler=events_in.on_hazard_voided),
         Consumes(event=HazardOverdue, handler=events_in.on_hazard_overdue),
         Consumes(event=HazardEscalated, handler=events_in.on_hazard_escalated),
-        Consumes(event=FaultOutageDetected, handler=events_in.on_fault_outage),
-        Consumes(event=OutageSupplyRestored, handler=events_in.on_supply_restored),
+        Consumes(event=FaultOutageDetected, handler=events_in.on_fault_outage, together=events_in.on_fault_outages),
+        Consumes(
+            event=OutageSupplyRestored, handler=events_in.on_supply_restored, together=events_in.on_supplies_restored
+        ),
         Consumes(event=RestorationEstimated, handler=events_in.on_restoration_estimated),
         Consumes(event=PlannedOutagePublished, handler=events_in.on_planned_outage),
         Consumes(event=PlannedOutageChanged, handler=events_in.on_planned_outage_changed),

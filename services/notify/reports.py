@@ -1,10 +1,11 @@
 """Turns the events of the other services into happenings that people are told of."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select
 
 from services.contracts.inspection import (
     HazardClosed,
@@ -29,12 +30,18 @@ from services.contracts.portrait import (
     UsageWarningRaised,
 )
 from services.kernel.wire import WaitingFor
-from services.kernel.work import UnitOfWork
-from services.notify.delivery.happenings import Happening, release, tell
+from services.kernel.work import Cause, UnitOfWork
+from services.notify.delivery.happenings import Happening, release, tell, tell_all
 from services.notify.policy.classes import class_of
 from services.notify.policy.planning import Place
-from services.notify.tables import customer, set_part
+from services.notify.tables import customer
 
+_PART_HERE = """
+INSERT INTO notify.set_part (set_id, set_version, part) SELECT * FROM unnest($1::text[], $2::bigint[], $3::int[])
+ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"""
+_PARTS = """
+SELECT set_id, set_version, count(*) AS here FROM notify.set_part
+WHERE (set_id, set_version) IN (SELECT * FROM unnest($1::text[], $2::bigint[])) GROUP BY set_id, set_version"""
 Hazard = HazardFound | HazardRectified | HazardClosed | HazardOverdue | HazardVoided | HazardEscalated
 PlannedOutage = PlannedOutagePublished | PlannedOutageChanged | PlannedOutageCancelled
 
@@ -55,22 +62,34 @@ async def hazard(work: UnitOfWork, *, event: Hazard, event_class: str, occasion:
     )  # fmt: skip
 
 
-async def outage(
-    work: UnitOfWork, *, event_class: str, subject_id: str, at: datetime, part: AffectedPart, facts: dict[str, Any],
-    hold: timedelta, occasion: str = "",
-) -> None:  # fmt: skip
-    """Messages wait for the rest of the set, but not longer than `hold`; with its last part they go."""
-    complete = await _all_parts(work, event_class, part)
-    happening = Happening(
-        event_class=event_class, subject_id=subject_id, occasion=occasion, event_at=at, facts=facts,
-        customers=frozenset(a.customer_id for a in part.affected),
-        places=frozenset(Place(customer_id=a.customer_id, account_id=a.account_id) for a in part.affected),
-        part=f"{part.set_version}.{part.part}", hold_until=None if complete else work.now + hold,
-    )  # fmt: skip
-    if part.affected:
-        await tell(work, happening=happening)
-    if complete:
-        await release(work, name=happening.name)
+@dataclass(frozen=True, kw_only=True)
+class OutagePart:
+    """One part of the customers whom an outage touches, as an event brought it."""
+
+    subject_id: str
+    at: datetime
+    part: AffectedPart
+    facts: dict[str, Any]
+    occasion: str = ""
+    cause: Cause | None = None
+
+
+async def outages(work: UnitOfWork, *, event_class: str, parts: Sequence[OutagePart], hold: timedelta) -> None:
+    """Messages wait for the rest of their set, but not longer than `hold`; with its last part they go."""
+    complete = await _complete(work, event_class, [p.part for p in parts])
+    happenings = [
+        Happening(
+            event_class=event_class, subject_id=p.subject_id, occasion=p.occasion, event_at=p.at, facts=p.facts,
+            customers=frozenset(a.customer_id for a in p.part.affected),
+            places=frozenset(Place(customer_id=a.customer_id, account_id=a.account_id) for a in p.part.affected),
+            part=f"{p.part.set_version}.{p.part.part}", hold_until=None if whole else work.now + hold, cause=p.cause,
+        )
+        for p, whole in zip(parts, complete, strict=True)
+    ]  # fmt: skip
+    if telling := [h for h, p in zip(happenings, parts, strict=True) if p.part.affected]:
+        await tell_all(work, happenings=telling)
+    if whole := [h for h, done in zip(happenings, complete, strict=True) if done]:
+        await release(work, happenings=whole)
 
 
 async def planned_outage(work: UnitOfWork, *, event: PlannedOutage, hold: timedelta, occasion: str = "") -> None:
@@ -78,10 +97,10 @@ async def planned_outage(work: UnitOfWork, *, event: PlannedOutage, hold: timede
         "at": event.starts_at.isoformat(), "until": event.ends_at.isoformat(), "reason": event.reason,
         "version": event.version,  # what the message proves: knowledge of this window
     }  # fmt: skip
-    await outage(
-        work, event_class=class_of(event), subject_id=event.outage_id, at=work.now, part=event.affected, facts=facts,
-        hold=hold, occasion=occasion,
+    part = OutagePart(
+        subject_id=event.outage_id, at=work.now, part=event.affected, facts=facts, occasion=occasion
     )  # fmt: skip
+    await outages(work, event_class=class_of(event), parts=[part], hold=hold)
 
 
 async def restoration_estimated(work: UnitOfWork, *, event: RestorationEstimated) -> None:
@@ -179,9 +198,11 @@ async def _known(work: UnitOfWork, customer_id: str) -> None:
         raise WaitingFor("customer", customer_id)
 
 
-async def _all_parts(work: UnitOfWork, event_class: str, part: AffectedPart) -> bool:
-    set_id = f"{event_class}|{part.set_id}"
-    row = {"set_id": set_id, "set_version": part.set_version, "part": part.part}
-    await work.db.execute(upsert(set_part).values(**row).on_conflict_do_nothing())
-    here = select(func.count()).where(set_part.c.set_id == set_id, set_part.c.set_version == part.set_version)
-    return (await work.db.execute(here)).scalar_one() >= part.parts
+async def _complete(work: UnitOfWork, event_class: str, parts: Sequence[AffectedPart]) -> list[bool]:
+    """Of each part's set: whether all its parts are here now."""
+    connection = await work.raw()
+    sets = [(f"{event_class}|{p.set_id}", p.set_version) for p in parts]
+    ids, versions = [s for s, _ in sets], [v for _, v in sets]
+    await connection.execute(_PART_HERE, ids, versions, [p.part for p in parts])
+    here = {(r["set_id"], r["set_version"]): r["here"] for r in await connection.fetch(_PARTS, ids, versions)}
+    return [here[key] >= p.parts for key, p in zip(sets, parts, strict=True)]

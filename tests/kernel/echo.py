@@ -16,10 +16,10 @@ from services.kernel.broker import Record, TopicSpec
 from services.kernel.door import door_router
 from services.kernel.errors import NotFound
 from services.kernel.http import Work, allow, service_router
-from services.kernel.manifest import Consumes, ConsumesInBulk, Rejected, Service
+from services.kernel.manifest import Consumes, ConsumesInBulk, Heard, Rejected, Service
 from services.kernel.tables import open_schema
 from services.kernel.wire import Poison, WaitingFor
-from services.kernel.work import UnitOfWork
+from services.kernel.work import Cause, UnitOfWork
 
 
 class Said(Event):
@@ -67,16 +67,26 @@ counted = Table("counted", metadata, Column("count_id", String(64), primary_key=
 
 
 async def on_said(event: Said, *, work: UnitOfWork) -> None:
+    await _hear(event, work=work, purpose="heard", cause=work.cause)
+
+
+async def on_said_together(said: Sequence[Heard[Said]], *, work: UnitOfWork) -> None:
+    for event, cause in said:
+        await _hear(event, work=work, purpose=f"heard|{cause.id}", cause=cause)
+    await work.audit(action="heard-together", object_type="words", object_id="several", rows=len(said))
+
+
+async def _hear(event: Said, *, work: UnitOfWork, purpose: str, cause: Cause) -> None:
     if event.words == "boom":
         raise RuntimeError("a handler's own mistake")
     if event.about:
         known = await work.db.execute(select(stated.c.subject_id).where(stated.c.subject_id == event.about))
         if known.first() is None:
             raise WaitingFor("subject", event.about)
-    row = {"id": work.new_id("heard"), "customer_id": event.customer_id, "words": event.words}
+    row = {"id": work.new_id(purpose), "customer_id": event.customer_id, "words": event.words}
     await work.db.execute(heard.insert().values(row))
     await work.audit(action="heard", object_type="words", object_id=str(row["id"]), owner_id=event.customer_id)
-    work.emit(Answered(customer_id=event.customer_id, words=event.words))
+    work.emit(Answered(customer_id=event.customer_id, words=event.words), cause=cause)
 
 
 async def on_stated(event: Stated, *, work: UnitOfWork) -> None:
@@ -137,7 +147,7 @@ SERVICE = Service(
     title_zh="回声",
     title_en="Echo",
     consumes=(
-        Consumes(event=Said, handler=on_said),
+        Consumes(event=Said, handler=on_said, together=on_said_together),
         Consumes(event=Stated, handler=on_stated, deletion=on_stated_gone),
         *directory_consumes(),
     ),

@@ -3,7 +3,7 @@
 import base64
 import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,20 +31,25 @@ def as_system(recipient: Recipient) -> Recipient:
     return replace(recipient, channels=("webhook",)) if recipient.person_id.startswith(PREFIX) else recipient
 
 
-async def recipients_of(
-    work: UnitOfWork, *, event_class: str, customers: Collection[str], places: Collection[Place]
-) -> list[Recipient]:
+async def endpoints_of(work: UnitOfWork, *, event_class: str, customers: Collection[str]) -> list[tuple[str, str]]:
+    """(endpoint, customer) of the systems that hear this class."""
     e = webhook_endpoint.c
     query = select(e.endpoint_id, e.customer_id).where(
         e.customer_id.in_(sorted(customers)), e.active,
         or_(e.event_classes == [], literal(event_class) == any_(e.event_classes)),
     )  # fmt: skip
+    return [(row.endpoint_id, row.customer_id) for row in await work.db.execute(query.order_by(e.endpoint_id))]
+
+
+def recipients_of(
+    endpoints: Iterable[tuple[str, str]], *, customers: Collection[str], places: Collection[Place]
+) -> list[Recipient]:
     return [
         Recipient(
-            person_id=person_of(row.endpoint_id), customer_id=row.customer_id, channels=("webhook",),
-            places=tuple(sorted(p for p in places if p.customer_id == row.customer_id)),
+            person_id=person_of(endpoint_id), customer_id=customer_id, channels=("webhook",),
+            places=tuple(sorted(p for p in places if p.customer_id == customer_id)),
         )
-        for row in await work.db.execute(query.order_by(e.endpoint_id))
+        for endpoint_id, customer_id in endpoints if customer_id in customers
     ]  # fmt: skip
 
 

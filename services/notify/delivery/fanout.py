@@ -4,16 +4,17 @@ One message per person names all of the person's accounts, also those that a lat
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, String, and_, bindparam, not_, select, text, update
+from sqlalchemy import String, all_, and_, any_, literal, not_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.kernel.work import UnitOfWork
+from services.kernel.work import Cause, UnitOfWork
 from services.notify import metrics
 from services.notify.delivery.rows import OPEN, TOLD, Row, add_places, rows_of
 from services.notify.delivery.stream import announce
@@ -27,57 +28,47 @@ INBOX = "inbox"
 HOUSE_QUIET = QuietHours(zone="Asia/Shanghai", begins=time(21), ends=time(8))
 """For those who said nothing of their own."""
 
-_FAN_OUT = text(
-    """
-    WITH told AS (
-      SELECT * FROM unnest(CAST(:people AS varchar[]), CAST(:customers AS varchar[]), CAST(:names AS varchar[]),
-                           CAST(:ladders AS varchar[]), CAST(:leaves AS timestamptz[]), CAST(:states AS varchar[]))
-               AS r(person_id, customer_id, happening, ladder, leaves_at, state)
-    ), row AS (
-      SELECT r.*, string_to_array(r.ladder, ',') AS steps, split_part(r.ladder, ',', 1) AS channel FROM told r
-    ), stored AS (
-      INSERT INTO notify.delivery (
-        delivery_id, happening, person_id, channel, event_class, subject_id, customer_id, cause_type, cause_id, facts,
-        language, priority, state, reason, ladder, mandatory, fallback_seconds, ack, digest, told_of,
-        after_delivery_id, next_attempt_at, give_up_at, event_at, created_at, accepted_at, delivered_at, ended_at)
-      SELECT
-        CAST(encode(substring(sha256(convert_to(r.happening || '|' || r.person_id || '|' || r.channel, 'UTF8'))
-                              FROM 1 FOR 16), 'hex') AS uuid),
-        r.happening, r.person_id, r.channel, :event_class, :subject_id, r.customer_id, :cause_type, :cause_id,
-        jsonb_build_object('customer', coalesce(c.name, r.customer_id)) || CAST(:facts AS jsonb),
-        coalesce(p.language, 'zh'), :priority, r.state,
-        CASE WHEN r.state = 'suppressed' THEN 'older-than-class-allows' END, r.steps[2:], :mandatory,
-        CAST(:fallback_seconds AS int), :ack, CAST(:digest AS varchar), :told_of, b.delivery_id,
-        r.leaves_at, CAST(:give_up_at AS timestamptz) + (r.leaves_at - CAST(:now AS timestamptz)), :event_at, :now,
-        CASE WHEN r.state = 'delivered' THEN CAST(:now AS timestamptz) END,
-        CASE WHEN r.state = 'delivered' THEN CAST(:now AS timestamptz) END,
-        CASE WHEN r.state IN ('delivered', 'suppressed') THEN CAST(:now AS timestamptz) END
-      FROM row r
-      LEFT JOIN notify.person p ON p.person_id = r.person_id
-      LEFT JOIN notify.customer c ON c.customer_id = r.customer_id
-      LEFT JOIN LATERAL (
-        SELECT o.delivery_id FROM notify.delivery o
-        WHERE o.person_id = r.person_id AND o.subject_id = :subject_id AND o.event_class = ANY(:told_of)
-          AND o.state IN ('pending', 'sending') LIMIT 1
-      ) b ON true
-      ON CONFLICT DO NOTHING
-      RETURNING delivery_id, happening, person_id, customer_id, channel, state
-    ), named AS (
-      INSERT INTO notify.delivery_account (delivery_id, account_id, customer_id)
-      SELECT s.delivery_id, a.account_id, a.customer_id
-      FROM unnest(CAST(:account_people AS varchar[]), CAST(:account_names AS varchar[]), CAST(:accounts AS varchar[]),
-                  CAST(:account_customers AS varchar[])) AS a(person_id, happening, account_id, customer_id)
-      JOIN stored s ON s.person_id = a.person_id AND s.happening = a.happening
-    )
-    SELECT * FROM stored
-    """
-).bindparams(
-    *[bindparam(n, type_=ARRAY(String)) for n in (
-        "people", "customers", "names", "ladders", "states", "account_people", "account_names", "accounts",
-        "account_customers", "told_of",
-    )],
-    bindparam("leaves", type_=ARRAY(DateTime(timezone=True))),
-)  # fmt: skip
+# Lists of identifiers travel as one text each: as arrays they cost more than the rows they become.
+_FAN_OUT = """
+WITH happened AS (
+  SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+    AS h(n, happening, subject_id, event_at, facts, cause_type, cause_id)
+), stored AS (
+  INSERT INTO notify.delivery (
+    delivery_id, happening, person_id, channel, event_class, subject_id, customer_id, cause_type, cause_id, facts,
+    language, priority, state, reason, ladder, mandatory, fallback_seconds, ack, digest, told_of,
+    after_delivery_id, next_attempt_at, give_up_at, event_at, created_at, accepted_at, delivered_at, ended_at)
+  SELECT
+    encode(substring(sha256(convert_to(h.happening || '|' || r.person_id || '|' || $11::text, 'UTF8'))
+                     FROM 1 FOR 16), 'hex')::uuid,
+    h.happening, r.person_id, $11, $15, h.subject_id, r.customer_id, h.cause_type, h.cause_id,
+    jsonb_build_object('customer', coalesce(c.name, r.customer_id)) || h.facts::jsonb,
+    coalesce(p.language, 'zh'), $16, $14::text, CASE WHEN $14 = 'suppressed' THEN 'older-than-class-allows' END,
+    $12::text[], $17, $18, $19, $20, $21::text[],
+    (SELECT o.delivery_id FROM notify.delivery o
+     WHERE cardinality($21) > 0 AND o.person_id = r.person_id AND o.subject_id = h.subject_id
+       AND o.event_class = ANY($21) AND o.state IN ('pending', 'sending') LIMIT 1),
+    $13, $22, h.event_at, $23::timestamptz, CASE WHEN $14 = 'delivered' THEN $23 END,
+    CASE WHEN $14 = 'delivered' THEN $23 END, CASE WHEN $14 IN ('delivered', 'suppressed') THEN $23 END
+  FROM unnest(string_to_array($8, chr(10)), string_to_array($9, chr(10)), string_to_array($10, chr(10))::int[])
+    AS r(person_id, customer_id, n)
+  JOIN happened h USING (n)
+  LEFT JOIN notify.person p ON p.person_id = r.person_id
+  LEFT JOIN notify.customer c ON c.customer_id = r.customer_id
+  ON CONFLICT DO NOTHING
+  RETURNING delivery_id, happening, person_id, customer_id
+), named AS (
+  INSERT INTO notify.delivery_account (delivery_id, account_id, customer_id)
+  SELECT s.delivery_id, a.account_id, a.customer_id
+  FROM unnest(string_to_array($24, chr(10)), string_to_array($25, chr(10)), string_to_array($26, chr(10)),
+              string_to_array($27, chr(10))::int[]) AS a(person_id, account_id, customer_id, n)
+  JOIN happened h USING (n)
+  JOIN stored s ON s.person_id = a.person_id AND s.happening = h.happening
+)
+SELECT delivery_id, happening, person_id, customer_id FROM stored"""
+_MANY = 50
+_PLAN_ANEW = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
+"""For many rows: a plan made for any number of them expects ten, and compares each account with each message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +82,18 @@ class Told:
     facts: Mapping[str, Any] = field(default_factory=dict)
     part: str = "1"
     hold_until: datetime | None = None
+    cause: Cause | None = None
+    """Where it is another one than the transaction's."""
+
+    @property
+    def later(self) -> str:
+        """The name under which places are told that come when the first message has gone."""
+        return f"{self.name}|{self.part}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _New:
+    told: Told
     recipient: Recipient
     name: str
     places: tuple[Place, ...]
@@ -102,21 +101,29 @@ class _New:
 
 async def store(work: UnitOfWork, *, rule: Rule, told: Told, recipients: Sequence[Recipient]) -> None:
     """New messages, places added to those that have not gone, further messages for late places. Safe to repeat."""
-    if not recipients:
+    await store_all(work, rule=rule, happened=[(told, recipients)])
+
+
+async def store_all(work: UnitOfWork, *, rule: Rule, happened: Sequence[tuple[Told, Sequence[Recipient]]]) -> None:
+    """As `store`, for several happenings of one class with names of their own."""
+    wanted = [(told, recipients) for told, recipients in happened if recipients]
+    if not wanted:
         return
-    new = await _grown(work, told, recipients)
+    new = await _grown(work, wanted)
     if new:
-        await _insert(work, rule, told, new)
+        await _insert(work, rule, new)
 
 
-async def withdraw(work: UnitOfWork, *, rule: Rule, subject_id: str, happening: str) -> None:
+async def withdraw(work: UnitOfWork, *, rule: Rule, names: Mapping[str, str]) -> None:
     """What the class makes superfluous and has not gone is not sent: who was told nothing needs no correction.
 
-    Messages of the happening itself, which other parts of it brought, stay.
+    `names`: happening -> its subject. Messages of the happening itself, which other parts of it brought, stay.
     """
     d = delivery.c
-    other = and_(d.happening != happening, not_(d.happening.startswith(f"{happening}|", autoescape=True)))
-    unsent = (d.subject_id == subject_id, d.state.in_(("held", "pending")), d.attempts == 0, other)
+    subjects = any_(literal(sorted(set(names.values())), ARRAY(String)))
+    own = [not_(d.happening.startswith(f"{name}|", autoescape=True)) for name in sorted(names)]
+    other = and_(d.happening != all_(literal(sorted(names), ARRAY(String))), *own)
+    unsent = (d.subject_id == subjects, d.state.in_(("held", "pending")), d.attempts == 0, other)
     withdrawn = rule.told_of if rule.withdraws_unsent else ()
     for classes, why in ((rule.replaces, "superseded"), (withdrawn, "withdrawn-before-sending")):
         if not classes:
@@ -127,33 +134,35 @@ async def withdraw(work: UnitOfWork, *, rule: Rule, subject_id: str, happening: 
         metrics.DUPLICATES_SUPPRESSED.labels(why).inc(len(stopped))
 
 
-async def _grown(work: UnitOfWork, told: Told, recipients: Sequence[Recipient]) -> list[_New]:
+async def _grown(work: UnitOfWork, wanted: Sequence[tuple[Told, Sequence[Recipient]]]) -> list[_New]:
     """Adds late places to messages that can still grow; returns what needs a message of its own."""
-    later = f"{told.name}|{told.part}"
     d = delivery.c
+    subjects = sorted({told.subject_id for told, _ in wanted})
+    people = sorted({r.person_id for _, recipients in wanted for r in recipients})
+    names = sorted({name for told, _ in wanted for name in (told.name, told.later)})
     known = select(delivery).where(
-        d.happening.in_((told.name, later)), d.person_id.in_([r.person_id for r in recipients])
-    )
+        *(column == any_(literal(values, ARRAY(String)))
+          for column, values in ((d.subject_id, subjects), (d.person_id, people), (d.happening, names)))
+    )  # fmt: skip
     rows = await rows_of(work, known.order_by(d.delivery_id).with_for_update())
-    if not rows:
-        return [_New(recipient=r, name=told.name, places=r.places) for r in recipients]
-    by_person: dict[str, list[Row]] = {}
+    by_person: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        by_person.setdefault(row["person_id"], []).append(row)
-    named = await _accounts_named(work, [r["delivery_id"] for r in rows])
+        by_person.setdefault((row["happening"], row["person_id"]), []).append(row)
+    named = await _accounts_named(work, [r["delivery_id"] for r in rows]) if rows else {}
     new: list[_New] = []
-    for recipient in recipients:
-        own = by_person.get(recipient.person_id, [])
-        seen = {account for r in own for account in named.get(r["delivery_id"], ())}
-        fresh = tuple(p for p in recipient.places if p.account_id not in seen)
-        if not own:
-            new.append(_New(recipient=recipient, name=told.name, places=recipient.places))
-        elif fresh and (growing := _can_grow(own, recipient)) is not None:
-            await add_places(work, growing["delivery_id"], fresh)
-            if growing["channel"] == INBOX:
-                message_delivered(work, row=growing, places=fresh)
-        elif fresh:
-            new.append(_New(recipient=recipient, name=later, places=fresh))
+    for told, recipients in wanted:
+        for recipient in recipients:
+            own = [r for n in (told.name, told.later) for r in by_person.get((n, recipient.person_id), ())]
+            seen = {account for r in own for account in named.get(r["delivery_id"], ())}
+            fresh = tuple(p for p in recipient.places if p.account_id not in seen)
+            if not own:
+                new.append(_New(told=told, recipient=recipient, name=told.name, places=recipient.places))
+            elif fresh and (growing := _can_grow(own, recipient)) is not None:
+                await add_places(work, growing["delivery_id"], fresh)
+                if growing["channel"] == INBOX:
+                    message_delivered(work, row=growing, places=fresh)
+            elif fresh:
+                new.append(_New(told=told, recipient=recipient, name=told.later, places=fresh))
     return new
 
 
@@ -176,46 +185,83 @@ async def _accounts_named(work: UnitOfWork, delivery_ids: Sequence[UUID]) -> dic
     return found
 
 
-async def _insert(work: UnitOfWork, rule: Rule, told: Told, new: Sequence[_New]) -> None:
-    # What is over long ago (a back-fill, a late archive) is kept with the reason, and nobody's phone rings.
-    too_old = told.event_at + timedelta(minutes=rule.give_up_minutes) < work.now
-    leaves = await _leaves(work, rule, told, [n.recipient.person_id for n in new])
-    states = [_state(n.recipient, leaves[n.recipient.person_id], work.now, too_old, rule) for n in new]
-    accounts = [(n, place) for n in new for place in n.places]
-    parameters = {
-        "people": [n.recipient.person_id for n in new], "customers": [n.recipient.customer_id for n in new],
-        "names": [n.name for n in new], "ladders": [",".join(n.recipient.channels) for n in new],
-        "leaves": [leaves[n.recipient.person_id] if n.recipient.channel != INBOX else work.now for n in new],
-        "states": states,
-        "account_people": [n.recipient.person_id for n, _ in accounts], "account_names": [n.name for n, _ in accounts],
-        "accounts": [p.account_id for _, p in accounts], "account_customers": [p.customer_id for _, p in accounts],
-        "event_class": told.event_class, "subject_id": told.subject_id, "cause_type": work.cause.type,
-        "cause_id": work.cause.id, "facts": json.dumps(dict(told.facts), ensure_ascii=False),
-        "priority": rule.priority, "mandatory": rule.mandatory, "fallback_seconds": rule.fallback_seconds,
-        "ack": rule.ack, "digest": rule.digest, "told_of": list(rule.told_of), "now": work.now,
-        "event_at": told.event_at, "give_up_at": work.now + timedelta(minutes=rule.give_up_minutes),
-    }  # fmt: skip
-    stored = [dict(r) for r in (await work.db.execute(_FAN_OUT, parameters)).mappings()]
-    _say(work, told, new, stored)
+async def _insert(work: UnitOfWork, rule: Rule, new: Sequence[_New]) -> None:
+    quiet = await _quiet(work, rule, [n.recipient.person_id for n in new])
+    alike: dict[tuple[tuple[str, ...], datetime, str], list[_New]] = defaultdict(list)
+    for n in new:
+        leaves_at = _leaves_at(work, rule, n.told, quiet.get(n.recipient.person_id, HOUSE_QUIET))
+        state = _state(n, leaves_at, work.now, rule)
+        alike[n.recipient.channels, leaves_at if n.recipient.channel != INBOX else work.now, state].append(n)
+    connection = await work.raw()
+    if len(new) > _MANY:
+        await connection.execute(_PLAN_ANEW)
+    for (channels, leaves_at, state), some in sorted(alike.items(), key=lambda item: item[0]):
+        stored = await connection.fetch(
+            _FAN_OUT, *_happened(work, some), *_people(some), channels[0], list(channels[1:]), leaves_at, state,
+            some[0].told.event_class, rule.priority, rule.mandatory, rule.fallback_seconds, rule.ack, rule.digest,
+            list(rule.told_of), leaves_at + timedelta(minutes=rule.give_up_minutes), work.now, *_accounts(some),
+        )  # fmt: skip
+        metrics.DELIVERIES.labels(some[0].told.event_class, channels[0], state).inc(len(stored))
+        if state == "delivered":
+            _say(work, some, channel=channels[0], stored=stored)
     await announce(work)
 
 
-def _say(work: UnitOfWork, told: Told, new: Sequence[_New], stored: Iterable[Row]) -> None:
-    places = {(n.recipient.person_id, n.name): n.places for n in new}
-    common = {"cause_type": work.cause.type, "cause_id": work.cause.id, "subject_id": told.subject_id}
-    counted: dict[tuple[str, str], int] = {}
+def _happened(work: UnitOfWork, some: Sequence[_New]) -> Iterable[list[Any]]:
+    """Each happening once, under its number among the names of `some`."""
+    first = {n.name: n for n in reversed(some)}
+    rows = [
+        (
+            number, name, n.told.subject_id, n.told.event_at, json.dumps(dict(n.told.facts), ensure_ascii=False),
+            (n.told.cause or work.cause).type, (n.told.cause or work.cause).id,
+        )
+        for number, (name, n) in enumerate(sorted(first.items()))
+    ]  # fmt: skip
+    return map(list, zip(*rows, strict=True))
+
+
+def _numbers(some: Sequence[_New]) -> dict[str, str]:
+    return {name: str(number) for number, name in enumerate(sorted({n.name for n in some}))}
+
+
+def _people(some: Sequence[_New]) -> tuple[str, str, str]:
+    number = _numbers(some)
+    return (
+        _lines(n.recipient.person_id for n in some), _lines(n.recipient.customer_id for n in some),
+        _lines(number[n.name] for n in some),
+    )  # fmt: skip
+
+
+def _accounts(some: Sequence[_New]) -> tuple[str, str, str, str]:
+    number = _numbers(some)
+    accounts = [(n, place) for n in some for place in n.places]
+    return (
+        _lines(n.recipient.person_id for n, _ in accounts), _lines(p.account_id for _, p in accounts),
+        _lines(p.customer_id for _, p in accounts), _lines(number[n.name] for n, _ in accounts),
+    )  # fmt: skip
+
+
+def _lines(identifiers: Iterable[str]) -> str:
+    """No identifier holds a line break: the contracts see to it."""
+    return "\n".join(identifiers)
+
+
+def _say(work: UnitOfWork, some: Sequence[_New], *, channel: str, stored: Iterable[Row]) -> None:
+    known = {(n.name, n.recipient.person_id): n for n in some}
     for row in stored:
-        counted[row["channel"], row["state"]] = counted.get((row["channel"], row["state"]), 0) + 1
-        if row["state"] == "delivered":
-            message_delivered(work, row={**row, **common}, places=places[row["person_id"], row["happening"]])
-    for (channel, state), count in counted.items():
-        metrics.DELIVERIES.labels(told.event_class, channel, state).inc(count)
+        n = known[row["happening"], row["person_id"]]
+        cause = n.told.cause or work.cause
+        said = {
+            **row, "cause_type": cause.type, "cause_id": cause.id, "subject_id": n.told.subject_id, "channel": channel,
+        }  # fmt: skip
+        message_delivered(work, row=said, places=n.places, cause=n.told.cause)
 
 
-def _state(recipient: Recipient, leaves_at: datetime, now: datetime, too_old: bool, rule: Rule) -> str:
-    if too_old:
+def _state(new: _New, leaves_at: datetime, now: datetime, rule: Rule) -> str:
+    # What is over long ago (a back-fill, a late archive) is kept with the reason, and nobody's phone rings.
+    if new.told.event_at + timedelta(minutes=rule.give_up_minutes) < now:
         return "suppressed"
-    if recipient.channel == INBOX:
+    if new.recipient.channel == INBOX:
         return "delivered"
     return "held" if leaves_at > now and _may_wait(rule) else "pending"
 
@@ -224,16 +270,16 @@ def _may_wait(rule: Rule) -> bool:
     return not rule.mandatory and (rule.quiet == "hold" or rule.digest is not None)
 
 
-async def _leaves(work: UnitOfWork, rule: Rule, told: Told, people: Sequence[str]) -> dict[str, datetime]:
-    """When each person's message may leave: in their own morning where the class waits for it."""
-    soonest = max(work.now, told.hold_until or work.now)
+async def _quiet(work: UnitOfWork, rule: Rule, people: Sequence[str]) -> dict[str, QuietHours]:
+    """The hours of those who said some of their own, where the class keeps to them."""
     if not _may_wait(rule):
-        return dict.fromkeys(people, soonest)
-    query = select(quiet_hours).where(quiet_hours.c.person_id.in_(people))
-    own = {r.person_id: QuietHours(zone=r.zone, begins=r.begins, ends=r.ends) for r in await work.db.execute(query)}
-    found = {}
-    for person in people:
-        hours = own.get(person, HOUSE_QUIET)
-        waits = rule.digest is not None or in_quiet(work.now, hours)
-        found[person] = next_morning(work.now, hours) if waits else soonest
-    return found
+        return {}
+    query = select(quiet_hours).where(quiet_hours.c.person_id == any_(literal(list(people), ARRAY(String))))
+    return {r.person_id: QuietHours(zone=r.zone, begins=r.begins, ends=r.ends) for r in await work.db.execute(query)}
+
+
+def _leaves_at(work: UnitOfWork, rule: Rule, told: Told, hours: QuietHours) -> datetime:
+    """When the message may leave: in the person's own morning where the class waits for it."""
+    if _may_wait(rule) and (rule.digest is not None or in_quiet(work.now, hours)):
+        return next_morning(work.now, hours)
+    return max(work.now, told.hold_until or work.now)

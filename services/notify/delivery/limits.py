@@ -1,8 +1,11 @@
-"""Token buckets in the database, shared by all replicas: a claim takes its tokens for all its messages at once."""
+"""Token buckets in the database, shared by all replicas: a claim takes its tokens for all its messages at once.
+
+Tokens may be taken a little before they are due: the bucket is below zero then, and each message waits for its own.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 
@@ -52,6 +55,7 @@ class Allowance:
         self._work = work
         self._limits = {limit.bucket(now=work.now, template_id=template_id): limit for limit in limits}
         self._tokens: dict[str, float] = {}
+        self._refilled_at: dict[str, datetime] = {}
 
     async def lock(self) -> None:
         if not self._limits:
@@ -65,16 +69,35 @@ class Allowance:
         for row in await self._work.db.execute(query.order_by(token_bucket.c.name).with_for_update()):
             limit = self._limits[row.name]
             self._tokens[row.name] = available(limit, tokens=row.tokens, refilled_at=row.refilled_at, now=now)
+            # Who waited for the lock may have an older now: the time between is not refilled twice.
+            self._refilled_at[row.name] = max(row.refilled_at, now)
 
-    def room(self, *, urgent: bool) -> int | None:
-        """How many messages may go now; None without any limit."""
-        found = [usable(limit, self._tokens[name], urgent=urgent) for name, limit in self._limits.items()]
+    def room(self, *, urgent: bool, ahead_s: float = 0.0) -> int | None:
+        """How many messages may go until `ahead_s` from now; None without any limit."""
+        found = [
+            usable(limit, self._tokens[name] + limit.per_second * ahead_s, urgent=urgent)
+            for name, limit in self._limits.items()
+        ]
         return min(found) if found else None
 
-    def soonest(self) -> timedelta:
-        """When the next message may go, at the earliest."""
+    def due_s(self, nth: int) -> float:
+        """In how many seconds the token of the nth message (from 0) of this claim is there."""
+        waits = (
+            (nth + 1 - self._tokens[name]) / limit.per_second
+            for name, limit in self._limits.items()
+            if limit.per_second
+        )
+        return max(waits, default=0.0)
+
+    @property
+    def per_second(self) -> float | None:
+        """The pace of the tightest limit that refills; None without one."""
+        return min((limit.per_second for limit in self._limits.values() if limit.per_second), default=None)
+
+    def soonest(self, *, ahead_s: float = 0.0) -> timedelta:
+        """When the next message may be claimed, at the earliest."""
         waits = [
-            (1 - self._tokens[name]) / limit.per_second if limit.per_second else 60.0
+            (1 - self._tokens[name]) / limit.per_second - ahead_s if limit.per_second else 60.0
             for name, limit in self._limits.items()
             if self._tokens[name] < 1
         ]
@@ -84,7 +107,7 @@ class Allowance:
         if count <= 0 or not self._limits:
             return
         values = [
-            {"name": name, "tokens": self._tokens[name] - count, "refilled_at": self._work.now}
+            {"name": name, "tokens": self._tokens[name] - count, "refilled_at": self._refilled_at[name]}
             for name in sorted(self._limits)
         ]
         put = upsert(token_bucket).values(values)

@@ -1,14 +1,16 @@
 """What becomes of attempts: a batch of answers at a time, receipts, openings and acknowledgements one by one."""
 
 import hashlib
+import json
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Integer, String, Uuid, bindparam, delete, select, text, update
+from sqlalchemy import Integer, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -22,6 +24,7 @@ from services.notify.delivery.steps import acknowledged_elsewhere, deliver, fail
 from services.notify.directory import confirmation
 from services.notify.directory.vault import vault
 from services.notify.events_out import message_accepted, message_acknowledged, message_opened
+from services.notify.policy.planning import Place
 from services.notify.rules.retries import (
     AwaitReceipt,
     FailureKind,
@@ -33,36 +36,27 @@ from services.notify.rules.retries import (
 )
 from services.notify.tables import contact, delivery, early_receipt
 
-_ACCEPT = text(
-    """
-    WITH answer AS (
-      SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[]), CAST(:refs AS varchar[]),
-                           CAST(:there AS bool[]), CAST(:ms AS int[])) AS a(delivery_id, number, ref, there, ms)
-    ), noted AS (
-      INSERT INTO notify.attempt (delivery_id, number, provider, outcome, milliseconds, at)
-      SELECT delivery_id, number, :provider, 'accepted', ms, :now FROM answer ON CONFLICT DO NOTHING
-    )
-    UPDATE notify.delivery d SET
-      state = CASE WHEN a.there THEN 'delivered' ELSE 'accepted' END, provider_message_id = a.ref, accepted_at = :now,
-      doubtful_since = NULL, delivered_at = CASE WHEN a.there THEN CAST(:now AS timestamptz) END,
-      ended_at = CASE WHEN a.there THEN CAST(:now AS timestamptz) END,
-      fallback_at = CASE WHEN a.there AND NOT d.ack THEN NULL
-                         WHEN cardinality(d.ladder) > 0
-                         THEN CAST(:now AS timestamptz) + d.fallback_seconds * interval '1 second' END,
-      confirm_by = CASE WHEN NOT a.there
-                        THEN greatest(d.give_up_at, CAST(:now AS timestamptz) + interval '10 minutes') END
-    FROM answer a
-    WHERE d.delivery_id = a.delivery_id AND d.state = 'sending' AND d.attempts = a.number
-    RETURNING d.delivery_id, d.provider_message_id, d.cause_type, d.cause_id, d.subject_id, d.person_id, d.channel,
-      d.customer_id, d.event_class, d.event_at, d.state, d.ack
-    """
-).bindparams(
-    bindparam("ids", type_=ARRAY(Uuid)), bindparam("numbers", type_=ARRAY(Integer)),
-    bindparam("refs", type_=ARRAY(String)), bindparam("there", type_=ARRAY(Boolean)),
-    bindparam("ms", type_=ARRAY(Integer)),
-)  # fmt: skip
-
-
+# No join: while few messages are under way the planner expects one, and compares every row with every answer.
+_ACCEPT = """
+WITH noted AS (
+  INSERT INTO notify.attempt (delivery_id, number, provider, outcome, milliseconds, at)
+  SELECT delivery_id, $3::int, $4::text, 'accepted', ms, $5::timestamptz
+  FROM unnest($1::uuid[], $2::int[]) AS a(delivery_id, ms)
+  ON CONFLICT DO NOTHING
+)
+UPDATE notify.delivery d SET
+  state = CASE WHEN $7::bool THEN 'delivered' ELSE 'accepted' END,
+  provider_message_id = (SELECT $6::text::jsonb) ->> d.delivery_id::text,
+  accepted_at = $5::timestamptz, doubtful_since = NULL,
+  delivered_at = CASE WHEN $7::bool THEN $5::timestamptz END, ended_at = CASE WHEN $7::bool THEN $5::timestamptz END,
+  fallback_at = CASE WHEN $7::bool AND NOT d.ack THEN NULL
+                     WHEN cardinality(d.ladder) > 0 THEN $5::timestamptz + d.fallback_seconds * interval '1 second' END,
+  confirm_by = CASE WHEN NOT $7::bool THEN greatest(d.give_up_at, $5::timestamptz + interval '10 minutes') END
+WHERE d.delivery_id = ANY($1::uuid[]) AND d.state = 'sending' AND d.attempts = $3::int
+RETURNING d.delivery_id, d.provider_message_id, d.cause_type, d.cause_id, d.subject_id, d.person_id, d.channel,
+  d.customer_id, d.event_class, d.event_at, d.state, d.ack"""
+_EARLY = """
+DELETE FROM notify.early_receipt WHERE provider_message_id = ANY($1::text[]) RETURNING provider_message_id, status"""
 _TURNS = 64
 _TAKE_TURNS = text(
     "SELECT pg_advisory_xact_lock(hashtext('notify-receipt'), t) FROM unnest(CAST(:turns AS int[])) AS x(t)"
@@ -71,12 +65,13 @@ _TAKE_TURNS = text(
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of one attempt."""
+    """What came of one attempt. `places` as claimed: a message that is under way does not grow; None: look them up."""
 
     delivery_id: UUID
     number: int
     outcome: Accepted | ChannelError
     milliseconds: int = 0
+    places: tuple[Place, ...] | None = None
 
 
 async def record(
@@ -97,18 +92,24 @@ async def record(
 
 
 async def _accept(work: UnitOfWork, provider: str, good: Sequence[tuple[Answer, Accepted]]) -> None:
-    ordered = sorted(good, key=lambda pair: pair[0].delivery_id)
     await _take_turns(work, {o.reference for _, o in good if o.reference is not None})
-    parameters = {
-        "ids": [a.delivery_id for a, _ in ordered], "numbers": [a.number for a, _ in ordered],
-        "refs": [o.reference for _, o in ordered], "there": [o.delivered for _, o in ordered],
-        "ms": [a.milliseconds for a, _ in ordered], "provider": provider, "now": work.now,
-    }  # fmt: skip
-    rows = [dict(r) for r in (await work.db.execute(_ACCEPT, parameters)).mappings()]
-    places = await places_by_delivery(work, [r["delivery_id"] for r in rows])
+    alike: dict[tuple[int, bool], list[tuple[Answer, Accepted]]] = defaultdict(list)
+    for pair in sorted(good, key=lambda pair: pair[0].delivery_id):
+        alike[pair[0].number, pair[1].delivered].append(pair)
+    connection, rows = await work.raw(), []
+    for (number, there), pairs in sorted(alike.items()):
+        references = {str(a.delivery_id): o.reference for a, o in pairs}
+        found = await connection.fetch(
+            _ACCEPT, [a.delivery_id for a, _ in pairs], [a.milliseconds for a, _ in pairs], number, provider, work.now,
+            json.dumps(references), there,
+        )  # fmt: skip
+        rows += [dict(r) for r in found]
+    places = {a.delivery_id: a.places for a, _ in good if a.places is not None}
+    unknown = [r["delivery_id"] for r in rows if r["delivery_id"] not in places]
+    places |= await places_by_delivery(work, unknown)
+    _observe(rows, work)
     for row in rows:
         message_accepted(work, row=row, places=places.get(row["delivery_id"], ()))
-        _observe(row, work)
         if row["state"] == "delivered":
             await deliver(work, row)
     await _early_receipts(work, rows)
@@ -118,12 +119,10 @@ async def _early_receipts(work: UnitOfWork, rows: Sequence[Row]) -> None:
     by_reference = {r["provider_message_id"]: r for r in rows if r["provider_message_id"] is not None}
     if not by_reference:
         return
-    e = early_receipt.c
-    early = delete(early_receipt).where(e.provider_message_id.in_(sorted(by_reference)))
-    for found in await work.db.execute(early.returning(e.provider_message_id, e.status)):
-        row = await locked(work, by_reference[found.provider_message_id]["delivery_id"])
+    for found in await (await work.raw()).fetch(_EARLY, sorted(by_reference)):
+        row = await locked(work, by_reference[found["provider_message_id"]]["delivery_id"])
         if row is not None:
-            await _finish(work, row, found.status)
+            await _finish(work, row, found["status"])
 
 
 def _count(trouble: circuits.Trouble, error: ChannelError, template_id: str, *, now_to_midnight: timedelta) -> None:
@@ -279,9 +278,14 @@ async def _first_time(work: UnitOfWork, row: Row, column: str) -> bool:
     return done.first() is not None
 
 
-def _observe(row: Row, work: UnitOfWork) -> None:
-    seconds = (work.now - row["event_at"]).total_seconds()
-    metrics.EVENT_TO_ACCEPT.labels(row["event_class"], row["channel"]).observe(seconds)
-    if row["event_class"] == "fault-outage":
-        metrics.FAULT_TO_ACCEPT.observe(seconds)
-    metrics.DELIVERIES.labels(row["event_class"], row["channel"], "accepted").inc()
+def _observe(rows: Sequence[Row], work: UnitOfWork) -> None:
+    waits: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        waits[row["event_class"], row["channel"]].append((work.now - row["event_at"]).total_seconds())
+    for (event_class, channel), seconds in waits.items():
+        seen = metrics.EVENT_TO_ACCEPT.labels(event_class, channel)
+        for wait in seconds:
+            seen.observe(wait)
+            if event_class == "fault-outage":
+                metrics.FAULT_TO_ACCEPT.observe(wait)
+        metrics.DELIVERIES.labels(event_class, channel, "accepted").inc(len(seconds))

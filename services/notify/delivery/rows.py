@@ -16,6 +16,8 @@ from services.notify.tables import attempt, delivery, delivery_account, webhook_
 
 Row = Mapping[str, Any]
 CONTACT_OF_CHANNEL = contacts.KIND_OF
+_PLACES = """
+SELECT delivery_id, customer_id, account_id FROM notify.delivery_account WHERE delivery_id = ANY($1::uuid[])"""
 OPEN = ("held", "pending", "sending")
 TOLD = ("accepted", "unknown", "delivered", "acknowledged")
 """States in which the person has the message, or may have it."""
@@ -42,12 +44,13 @@ async def locked(work: UnitOfWork, delivery_id: UUID) -> dict[str, Any] | None:
 
 async def places_by_delivery(work: UnitOfWork, delivery_ids: Sequence[UUID]) -> dict[UUID, tuple[Place, ...]]:
     """Sorted accounts of each message; a message about a customer as a whole is missing here."""
-    a = delivery_account.c
-    query = select(a.delivery_id, a.customer_id, a.account_id).where(a.delivery_id.in_(delivery_ids))
+    if not delivery_ids:
+        return {}
     found: dict[UUID, list[Place]] = {}
-    for row in await work.db.execute(query.order_by(a.customer_id, a.account_id)):
-        found.setdefault(row.delivery_id, []).append(Place(customer_id=row.customer_id, account_id=row.account_id))
-    return {delivery_id: tuple(places) for delivery_id, places in found.items()}
+    for row in await (await work.raw()).fetch(_PLACES, list(delivery_ids)):
+        place = Place(customer_id=row["customer_id"], account_id=row["account_id"])
+        found.setdefault(row["delivery_id"], []).append(place)
+    return {delivery_id: tuple(sorted(places)) for delivery_id, places in found.items()}
 
 
 async def places_of(work: UnitOfWork, delivery_id: UUID) -> tuple[Place, ...]:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import select
-
 from services.kernel.work import UnitOfWork
 from services.notify.adapters.port import Outgoing
 from services.notify.adapters.wechat.messages import client_msg_id
@@ -13,10 +11,12 @@ from services.notify.delivery.links import link_to
 from services.notify.delivery.rows import CONTACT_OF_CHANNEL, Row
 from services.notify.directory.vault import vault
 from services.notify.policy.planning import Place
-from services.notify.tables import contact, person
 from services.notify.templates.texts import current_texts, templates, wechat_fields
 
 TRIAL = "template-trial"
+_ADDRESSES = """
+SELECT p.person_id, p.wrapped_key, c.value_cipher FROM notify.person p JOIN notify.contact c USING (person_id)
+WHERE p.person_id = ANY($1::text[]) AND c.kind = $2 AND c.in_force AND c.unusable_because IS NULL"""
 
 
 def template_of(event_class: str) -> str:
@@ -33,20 +33,9 @@ async def addresses(work: UnitOfWork, *, channel: str, people: Sequence[str]) ->
     if channel == "webhook":
         return await endpoint_addresses(work, people=people)
     kind = CONTACT_OF_CHANNEL[channel]
-    query = (
-        select(person.c.person_id, person.c.wrapped_key, contact.c.value_cipher)
-        .join_from(person, contact)
-        .where(
-            person.c.person_id.in_(people),
-            contact.c.kind == kind,
-            contact.c.in_force,
-            contact.c.unusable_because.is_(None),
-        )
-    )
-    return {
-        row.person_id: vault().unwrap(row.wrapped_key, person_id=row.person_id).open(row.value_cipher, field=kind)
-        for row in await work.db.execute(query)
-    }
+    rows = await (await work.raw()).fetch(_ADDRESSES, list(people), kind)
+    unwrap = vault().unwrap
+    return {p: unwrap(wrapped, person_id=p).open(sealed, field=kind) for p, wrapped, sealed in rows}
 
 
 def outgoing(
@@ -55,8 +44,9 @@ def outgoing(
     accounts = [p.account_id for p in places.get(row["delivery_id"], ())]
     facts, language, event_class = row["facts"], row["language"], row["event_class"]
     words = current_texts().render(
-        event_class, channel=row["channel"], language=language, facts=facts, account_ids=accounts
-    )
+        event_class, channel=row["channel"], language=language, facts=facts, account_ids=accounts,
+        short=row["channel"] == "wechat",
+    )  # fmt: skip
     fields, template_id = words.fields, template_of(event_class)
     if row["channel"] == "sms":
         fields = wechat_fields(event_class, language=language, facts=facts, account_ids=accounts)

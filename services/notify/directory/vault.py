@@ -16,13 +16,13 @@ from services.notify.settings import notify_settings
 _NONCE = 12
 
 
-def _seal(key: bytes, plain: bytes, bound_to: str) -> bytes:
+def _seal(cipher: AESGCM, plain: bytes, bound_to: str) -> bytes:
     nonce = os.urandom(_NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, plain, bound_to.encode())
+    return nonce + cipher.encrypt(nonce, plain, bound_to.encode())
 
 
-def _open(key: bytes, sealed: bytes, bound_to: str) -> bytes:
-    return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
+def _open(cipher: AESGCM, sealed: bytes, bound_to: str) -> bytes:
+    return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +33,26 @@ class PersonKey:
     key: bytes
 
     def seal(self, value: str, *, field: str) -> bytes:
-        return _seal(self.key, value.encode(), f"{self.person_id}|{field}")
+        return _seal(AESGCM(self.key), value.encode(), f"{self.person_id}|{field}")
 
     def open(self, sealed: bytes, *, field: str) -> str:
         """Raises `cryptography.exceptions.InvalidTag` when the value was moved to another person or field."""
-        return _open(self.key, sealed, f"{self.person_id}|{field}").decode()
+        return _open(AESGCM(self.key), sealed, f"{self.person_id}|{field}").decode()
 
 
 class Vault:
     def __init__(self, *, master_key: bytes) -> None:
         self._wrapping = hmac.digest(master_key, b"keyline wrap", "sha256")
+        self._wrapper = AESGCM(self._wrapping)
         self._blinding = hmac.digest(master_key, b"keyline blind index", "sha256")
 
     def new_key(self, *, person_id: str) -> tuple[PersonKey, bytes]:
         """A fresh key and its wrapped form."""
         key = AESGCM.generate_key(256)
-        return PersonKey(person_id=person_id, key=key), _seal(self._wrapping, key, person_id)
+        return PersonKey(person_id=person_id, key=key), _seal(self._wrapper, key, person_id)
 
     def unwrap(self, wrapped: bytes, *, person_id: str) -> PersonKey:
-        return PersonKey(person_id=person_id, key=_open(self._wrapping, wrapped, person_id))
+        return PersonKey(person_id=person_id, key=_open(self._wrapper, wrapped, person_id))
 
     def house_key(self) -> PersonKey:
         """For what the house itself keeps secret, such as a provider's token; it belongs to no person."""

@@ -21,10 +21,10 @@ KEPT_FOR = timedelta(days=400)
 """Proposal of the house: a little more than a year."""
 
 
-async def remember(
+def planning_rows(
     work: UnitOfWork, *, planning_id: UUID, event_class: str, subject_id: str, happening: str, version: str,
     places: Iterable[Place], snapshot: Snapshot,
-) -> None:  # fmt: skip
+) -> list[dict[str, Any]]:  # fmt: skip
     by_customer: dict[str, list[str]] = {customer: [] for customer in snapshot.customers}
     for place in sorted(set(places)):
         by_customer.setdefault(place.customer_id, []).append(place.account_id)
@@ -33,10 +33,13 @@ async def remember(
         "policy_version": version, "planned_at": work.now,
     }  # fmt: skip
     people = people_by_customer(snapshot)
-    rows = [
+    return [
         {**common, "customer_id": customer, "account_ids": accounts, "people": people.get(customer, {})}
         for customer, accounts in sorted(by_customer.items())
     ]
+
+
+async def remember(work: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         await work.db.execute(upsert(planning).on_conflict_do_nothing(), rows)
 

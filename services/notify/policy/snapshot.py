@@ -1,7 +1,9 @@
 """The people around a happening as the tables know them now: what the plan is drawn from."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import or_, select
 
@@ -16,6 +18,8 @@ from services.notify.policy.store import InForce
 from services.notify.tables import delivery, delivery_account, engagement, preference
 from services.notify.tables import duty as duty_roster
 
+Near = TypeVar("Near", Engaged, Charged)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -23,26 +27,65 @@ class Snapshot:
     directory: Directory
 
 
-async def snapshot_of(
-    work: UnitOfWork, *, in_force: InForce, event_class: str, customers: Collection[str], subject_id: str,
-    listed: Mapping[str, str],
-) -> Snapshot:  # fmt: skip
-    """`customers` may be empty where the happening ends another one: then those of whom people were told.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """`customers` may be empty where the happening ends another one: then those of whom people were told."""
+
+    subject_id: str
+    customers: frozenset[str]
+    listed: Mapping[str, str] = field(default_factory=dict)
+
+
+async def snapshots_of(
+    work: UnitOfWork, *, in_force: InForce, event_class: str, asked: Sequence[Asked]
+) -> list[Snapshot]:
+    """One for each that asks, of one look at the tables.
 
     Holds everybody around these customers, also whom this policy does not mean: another one can be tried on it.
     """
     rule = in_force.rule_for(event_class)
-    told = await _places_told(work, rule.told_of, subject_id) if rule.told_of else {}
-    touched = frozenset(customers) or frozenset(p.customer_id for places in told.values() for p in places)
-    engaged = () if rule.listed else await _engaged(work, touched)
-    charged = () if rule.listed else await _charged(work, touched, in_force.policy.staff_roles(), duty=rule.duty)
-    of_customers = {e.person_id for e in engaged if e.in_force(work.now)}
-    everybody = of_customers | {c.person_id for c in charged} | {*told, *listed}
+    told_of = await _places_told(work, rule.told_of, [a.subject_id for a in asked]) if rule.told_of else {}
+    told = [told_of.get(a.subject_id, {}) for a in asked]
+    touched = [
+        a.customers or frozenset(p.customer_id for places in t.values() for p in places)
+        for a, t in zip(asked, told, strict=True)
+    ]
+    everywhere = frozenset[str]().union(*touched)
+    engaged = () if rule.listed else await _engaged(work, everywhere)
+    charged = () if rule.listed else await _charged(work, everywhere, in_force.policy.staff_roles(), duty=rule.duty)
+    everybody = {e.person_id for e in engaged if e.in_force(work.now)} | {c.person_id for c in charged}
+    everybody = everybody.union(*told, *(a.listed for a in asked))
     offered = channel_settings().channels()
     reach = {person: channels & offered for person, channels in (await reach_of(work, everybody)).items()}
     off = await _switched_off(work, everybody, event_class)
-    directory = Directory(engaged=engaged, charged=charged, listed=listed, reach=reach, off=off, told=told)
-    return Snapshot(customers=touched | frozenset(listed.values()), directory=directory)
+    engaged_at, charged_at = _by_customer(engaged), _by_customer(charged)
+    return [
+        _cut(a, customers, known, engaged=engaged_at, charged=charged_at, reach=reach, off=off, now=work.now)
+        for a, customers, known in zip(asked, touched, told, strict=True)
+    ]
+
+
+def _by_customer(known: Iterable[Near]) -> dict[str, list[Near]]:
+    found: dict[str, list[Near]] = {}
+    for one in known:
+        found.setdefault(one.customer_id, []).append(one)
+    return found
+
+
+def _cut(
+    asked: Asked, customers: frozenset[str], told: Mapping[str, frozenset[Place]], *,
+    engaged: Mapping[str, list[Engaged]], charged: Mapping[str, list[Charged]], reach: Mapping[str, frozenset[str]],
+    off: Mapping[str, frozenset[str]], now: datetime,
+) -> Snapshot:  # fmt: skip
+    """The part of the common look that concerns one happening."""
+    near = tuple(e for c in sorted(customers) for e in engaged.get(c, ()))
+    over = tuple(x for c in sorted(customers) for x in charged.get(c, ()))
+    people = {e.person_id for e in near if e.in_force(now)} | {x.person_id for x in over} | {*told, *asked.listed}
+    directory = Directory(
+        engaged=near, charged=over, listed=asked.listed, told=told,
+        reach={p: reach[p] for p in people if p in reach}, off={p: off[p] for p in people if p in off},
+    )  # fmt: skip
+    return Snapshot(customers=customers | frozenset(asked.listed.values()), directory=directory)
 
 
 async def _switched_off(work: UnitOfWork, people: Iterable[str], event_class: str) -> dict[str, frozenset[str]]:
@@ -109,20 +152,21 @@ async def _on_duty(work: UnitOfWork, customers: list[str]) -> list[Charged]:
     ]
 
 
-async def _places_told(work: UnitOfWork, classes: Collection[str], subject_id: str) -> dict[str, frozenset[Place]]:
-    a = delivery_account.c
+async def _places_told(
+    work: UnitOfWork, classes: Sequence[str], subject_ids: Sequence[str]
+) -> dict[str, dict[str, frozenset[Place]]]:
+    """Subject -> person -> of which places."""
+    a, d = delivery_account.c, delivery.c
     query = (
-        select(delivery.c.person_id, a.customer_id, a.account_id)
-        .join_from(delivery, delivery_account, a.delivery_id == delivery.c.delivery_id, isouter=True)
-        .where(
-            delivery.c.event_class.in_(classes),
-            delivery.c.subject_id == subject_id,
-            delivery.c.state != "suppressed",
-        )
+        select(d.subject_id, d.person_id, a.customer_id, a.account_id)
+        .join_from(delivery, delivery_account, a.delivery_id == d.delivery_id, isouter=True)
+        .where(d.event_class.in_(classes), d.subject_id.in_(sorted(set(subject_ids))), d.state != "suppressed")
     )
-    told: dict[str, set[Place]] = {}
+    told: dict[str, dict[str, set[Place]]] = {}
     for row in await work.db.execute(query):
-        places = told.setdefault(row.person_id, set())
+        places = told.setdefault(row.subject_id, {}).setdefault(row.person_id, set())
         if row.account_id is not None:
             places.add(Place(customer_id=row.customer_id, account_id=row.account_id))
-    return {person: frozenset(places) for person, places in told.items()}
+    return {
+        subject: {person: frozenset(places) for person, places in people.items()} for subject, people in told.items()
+    }

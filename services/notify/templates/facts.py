@@ -75,7 +75,8 @@ def _text(value: Any, language: str) -> str:
     return str(value)
 
 
-def _moment(value: Any, language: str) -> str:
+@lru_cache(maxsize=1_000)
+def _moment(value: str, language: str) -> str:
     local = datetime.fromisoformat(value).astimezone(BUSINESS_ZONE)
     return local.strftime("%Y年%m月%d日 %H:%M" if language == "zh" else "%Y-%m-%d %H:%M")
 

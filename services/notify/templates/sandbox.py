@@ -22,7 +22,10 @@ class BadTemplate(ValueError):
         self.zh, self.en = zh, en
 
 
-def short(items: Sequence[str], longest: int = 32) -> str:
+_SHORT_CHARS = 32
+
+
+def short(items: Sequence[str], longest: int = _SHORT_CHARS) -> str:
     """As many items as fit and how many more there are: `first,second,+3`; never a part of an item."""
     if not items:
         return "-"
@@ -88,9 +91,49 @@ def _compiled(source: str) -> Any:
     return _environment().from_string(source)
 
 
-def render(source: str, context: Mapping[str, Any]) -> str:
-    """Raises `jinja2.UndefinedError` for a name that the context lacks."""
-    text: str = _compiled(source).render(context)
-    if len(text) > MOST_TEXT_CHARS:
+@lru_cache(maxsize=2_000)
+def _plain(source: str) -> tuple[str | tuple[str, int | None], ...] | None:
+    """The source as texts, names and shortened names, if it is no more than that; such are most of all fields."""
+    parts: list[str | tuple[str, int | None]] = []
+    for output in _environment().parse(source).body:
+        for node in output.nodes if isinstance(output, nodes.Output) else [output]:
+            if isinstance(node, nodes.TemplateData):
+                parts.append(node.data)
+            elif isinstance(node, nodes.Name):
+                parts.append((node.name, None))
+            elif isinstance(node, nodes.Filter) and isinstance(node.node, nodes.Name) and node.name == "short":
+                size = node.args[0] if node.args else nodes.Const(_SHORT_CHARS)
+                if not isinstance(size, nodes.Const):
+                    return None
+                parts.append((node.node.name, size.value))
+            else:
+                return None
+    return tuple(parts)
+
+
+def _filled(parts: Sequence[str | tuple[str, int | None]], context: Mapping[str, Any]) -> str:
+    return "".join(
+        part if isinstance(part, str) else str(context[part[0]]) if part[1] is None
+        else short(context[part[0]], part[1])
+        for part in parts
+    )  # fmt: skip
+
+
+def render_all(sources: Sequence[str], context: Mapping[str, Any]) -> list[str]:
+    """The texts of several sources over one context. Raises `jinja2.UndefinedError` for a name that it lacks."""
+    shared, texts = None, []
+    for source in sources:
+        parts = _plain(source)
+        if parts is not None and all(isinstance(part, str) or part[0] in context for part in parts):
+            texts.append(_filled(parts, context))
+            continue
+        template = _compiled(source)
+        shared = shared or template.new_context(dict(context), shared=True)
+        texts.append("".join(template.root_render_func(shared)))
+    if any(len(text) > MOST_TEXT_CHARS for text in texts):
         raise BadTemplate(zh=f"文本超过 {MOST_TEXT_CHARS} 字", en=f"the text exceeds {MOST_TEXT_CHARS} characters")
-    return text
+    return texts
+
+
+def render(source: str, context: Mapping[str, Any]) -> str:
+    return render_all([source], context)[0]

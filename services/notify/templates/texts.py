@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.notify.adapters.wechat.fields import FIELD_RULES, CannotShorten, field_type, shorten
 from services.notify.templates.facts import FactType, context_of
-from services.notify.templates.sandbox import MOST_SOURCE_CHARS, render
+from services.notify.templates.sandbox import MOST_SOURCE_CHARS, render_all
 
 Language = Literal["zh", "en"]
 _Source = Annotated[str, Field(max_length=MOST_SOURCE_CHARS)]
@@ -97,26 +97,26 @@ class TextSet:
         return self.wordings[event_class, "inbox", "zh"]
 
     def render(
-        self, event_class: str, *, channel: str, language: str, facts: Mapping[str, Any], account_ids: Sequence[str]
-    ) -> Rendering:
-        """Raises `WrongFact` for facts that are not as the class declares them."""
+        self, event_class: str, *, channel: str, language: str, facts: Mapping[str, Any], account_ids: Sequence[str],
+        short: bool = False,
+    ) -> Rendering:  # fmt: skip
+        """Raises `WrongFact` for facts that are not as the class declares them. `short`: only the fields."""
         wording = self.wording(event_class, channel=channel, language=language)
         return fill(
-            wording, declared=templates()[event_class].facts, language=language, facts=facts, account_ids=account_ids
-        )
+            wording, declared=templates()[event_class].facts, language=language, facts=facts, account_ids=account_ids,
+            short=short,
+        )  # fmt: skip
 
 
 def fill(
     wording: Wording, *, declared: Mapping[str, FactType], language: str, facts: Mapping[str, Any],
-    account_ids: Sequence[str],
+    account_ids: Sequence[str], short: bool = False,
 ) -> Rendering:  # fmt: skip
     context = context_of(declared, facts=facts, language=language, account_ids=account_ids)
-    return Rendering(
-        title=render(wording.title, context),
-        body=render(wording.body, context),
-        template_id=wording.template_id,
-        fields={name: _fitted(render(source, context), name) or "-" for name, source in wording.fields.items()},
-    )
+    text = ("", "") if short and wording.fields else (wording.title, wording.body)
+    title, body, *values = render_all([*text, *wording.fields.values()], context)
+    fields = {name: _fitted(value, name) or "-" for name, value in zip(wording.fields, values, strict=True)}
+    return Rendering(title=title, body=body, template_id=wording.template_id, fields=fields)
 
 
 @lru_cache(maxsize=1)

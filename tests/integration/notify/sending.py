@@ -95,7 +95,7 @@ async def tell_in(
         name=f"{event_class}|{subject}", event_class=event_class, subject_id=subject, event_at=work.now,
         facts=facts or FACTS,
     )  # fmt: skip
-    await withdraw(work, rule=rule, subject_id=subject, happening=told.name)
+    await withdraw(work, rule=rule, names={told.name: subject})
     await store(work, rule=rule, told=told, recipients=recipients)
 
 

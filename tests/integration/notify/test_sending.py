@@ -171,6 +171,25 @@ async def test_two_replicas_share_one_limit_and_never_pass_burst_and_rate(house:
     assert len(sending.provider("wechat").shown) >= 0.97 * min(150, 10 + 20 * 5.9)
 
 
+async def test_tokens_taken_ahead_are_spent_for_all_replicas_and_each_message_waits_for_its_own(
+    house: NotifyHouse,
+) -> None:
+    sending = open_sending(house, limits={"wechat": (SLOW,)})
+    crowd = [f"X-{n}" for n in range(60)]
+    await people(house, *crowd)
+    await sending.tell(crowd, rule=rule("wechat", "inbox"))
+    first, other = sending.sender.loops["wechat"], sending.replica(limits={"wechat": (SLOW,)}).loops["wechat"]
+    taken = await first.turn(ahead_s=0.5)
+    assert len(taken.messages) == 20, "the burst, and what half a second refills"
+    assert [round(m.after_s, 3) for m in taken.messages[9:12]] == [0.0, 0.05, 0.1]
+    assert (await other.turn(ahead_s=0.5)).messages == []
+    sending.clock.advance(timedelta(milliseconds=100))
+    assert len((await other.turn(ahead_s=0.5)).messages) == 2
+    await first.drain()
+    await other.drain()
+    assert len(sending.provider("wechat").shown) == 22
+
+
 async def test_the_last_fifth_of_a_day_is_for_urgent_messages_and_midnight_brings_a_new_day(house: NotifyHouse) -> None:
     day = Limit(name="day", provider="wechat", scope="account", burst=10, refill=0, window_s=86400, calendar_day=True)
     sending = open_sending(house, limits={"wechat": (day,)})

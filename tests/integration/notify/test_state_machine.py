@@ -45,7 +45,8 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 class Delivery(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        run(HOUSE.rows("TRUNCATE notify.delivery, notify.circuit, notify.token_bucket, notify.early_receipt CASCADE"))
+        tables = ("delivery", "delivery_account", "attempt", "circuit", "token_bucket", "early_receipt")
+        run(HOUSE.rows(f"TRUNCATE {', '.join(f'notify.{t}' for t in tables)}"))
         self.sending: Sending = open_sending(HOUSE)
         self.happenings = 0
         self.acknowledged: dict[tuple[str, str], datetime] = {}

@@ -12,7 +12,7 @@ from services.notify.policy.document import shipped_policy
 from services.notify.templates.checks import problems, refused_words
 from services.notify.templates.facts import WrongFact, context_of
 from services.notify.templates.samples import LONGEST, LONGEST_ACCOUNTS, TYPICAL, TYPICAL_ACCOUNTS, facts_of
-from services.notify.templates.sandbox import BadTemplate, check_source, render, short
+from services.notify.templates.sandbox import BadTemplate, _environment, check_source, render, short
 from services.notify.templates.sms import segments
 from services.notify.templates.texts import Rendering, TextSet, Wording, registered_templates, shipped_texts, templates
 
@@ -110,6 +110,16 @@ def test_a_missing_or_wrong_fact_is_named_and_never_rendered_as_nothing() -> Non
             context_of({"due_on": "day"}, facts=facts, language="zh", account_ids=())
     with pytest.raises(WrongFact, match="grade"):
         context_of({"grade": "grade"}, facts={"grade": "mild"}, language="zh", account_ids=())
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ customer }}", "{{ customer }}：{{ account_list|short(12) }}\n", "{{ account_list|short }}", "plain", "",
+     "{% if flag %}{{ customer }}{% endif %}", "{{ customer if flag else 'x' }}", "{{ flag }}"],
+)  # fmt: skip
+def test_what_only_puts_names_together_reads_as_the_template_engine_says(source: str) -> None:
+    context = {"customer": "{{ x }}<b>", "account_list": ["A1", "A2", "A30000000"], "flag": True}
+    assert render(source, context) == _environment().from_string(source).render(context)
 
 
 def test_text_from_outside_is_never_read_as_a_template() -> None:

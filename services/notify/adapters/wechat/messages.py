@@ -1,6 +1,5 @@
 """Bodies of the three ways to send, as WeChat spells them."""
 
-import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ MAX_TEXT_BYTES = 2048
 
 def client_msg_id(*, delivery_id: UUID) -> str:
     """The same for every attempt of a delivery, so that WeChat shows the message once (for ten minutes)."""
-    return base64.b32encode(hashlib.sha256(delivery_id.bytes).digest()).decode()[:32]
+    return hashlib.sha256(delivery_id.bytes).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

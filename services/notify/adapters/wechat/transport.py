@@ -9,12 +9,16 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
 
 from services.notify.adapters.wechat.errors import WechatUnreachable, refusal
 
 OFFICIAL_BASE_URL = "https://api.weixin.qq.com"
 _MAX_ANSWER_BYTES = 256 * 1024
 _RID = re.compile(r"rid:\s*([0-9A-Za-z-]+)")
+_HEADERS = CIMultiDict({"Content-Type": "application/json; charset=utf-8"})
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,6 +44,7 @@ class Transport:
         self._limits = limits or TransportLimits()
         self._slots = asyncio.Semaphore(self._limits.max_connections)
         self._session: aiohttp.ClientSession | None = None
+        self._last_url: tuple[tuple[str, tuple[tuple[str, str], ...]], URL] | None = None
 
     async def __aenter__(self) -> Self:
         limits = self._limits
@@ -49,9 +54,11 @@ class Transport:
                 total=limits.total_timeout_s,
                 connect=limits.connect_timeout_s,
                 sock_connect=limits.connect_timeout_s,
-                sock_read=limits.read_timeout_s,
+                # Where the whole call ends sooner, a timer for each read would only cost.
+                sock_read=limits.read_timeout_s if limits.read_timeout_s < limits.total_timeout_s else None,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         )
         return self
 
@@ -79,11 +86,14 @@ class Transport:
         return content
 
     async def _in_turn(self, path: str, query: Mapping[str, str], payload: bytes | None, most_bytes: int) -> bytes:
-        try:
-            async with asyncio.timeout(self._limits.queue_timeout_s):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise WechatUnreachable(reason="no free connection", ambiguous=False) from None
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(self._limits.queue_timeout_s):
+                    await self._slots.acquire()
+            except TimeoutError:
+                raise WechatUnreachable(reason="no free connection", ambiguous=False) from None
+        else:
+            await self._slots.acquire()
         try:
             return await self._exchange(path, query, payload, most_bytes)
         finally:
@@ -96,10 +106,9 @@ class Transport:
         try:
             async with self._session.request(
                 "GET" if payload is None else "POST",
-                self._base_url + path,
-                params=query,
+                self._url(path, tuple(query.items())),
                 data=payload,
-                headers={"Content-Type": "application/json; charset=utf-8"},
+                headers=_HEADERS,
                 allow_redirects=False,
             ) as response:
                 answer = await _read_capped(response, most_bytes)
@@ -111,12 +120,21 @@ class Transport:
             raise WechatUnreachable(reason=f"HTTP {response.status}", ambiguous=response.status >= 500)
         return answer
 
+    def _url(self, path: str, query: tuple[tuple[str, str], ...]) -> URL:
+        """One address serves all messages under a token: it is put together once, the last one is kept."""
+        if self._last_url is None or self._last_url[0] != (path, query):
+            self._last_url = ((path, query), URL(self._base_url + path).with_query(query))
+        return self._last_url[1]
+
 
 class AnswerTooLong(WechatUnreachable):
     """More bytes than the caller takes."""
 
 
 async def _read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    length = response.content_length
+    if length is not None and length <= most_bytes and "Content-Encoding" not in response.headers:
+        return await response.read()
     answer = bytearray()
     async for chunk in response.content.iter_any():
         answer += chunk
@@ -128,7 +146,7 @@ async def _read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> byt
 def _encode(body: Mapping[str, object]) -> bytes:
     # Chinese has to travel as UTF-8: an escaped \uXXXX is shown literally or refused with 40033.
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return msgspec.json.encode(body)
     except UnicodeEncodeError:
         raise refusal(errcode=40033, errmsg="text is not valid Unicode, not sent") from None
 
