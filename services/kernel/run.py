@@ -16,6 +16,7 @@ from services.kernel import faults, logging
 from services.kernel.app import build_app
 from services.kernel.failures import list_dead_letters, replay_dead_letter, show_dead_letter, skip_dead_letter
 from services.kernel.file_door import FileRefused, take_file
+from services.kernel.http_protocol import HouseProtocol
 from services.kernel.manifest import Service
 from services.kernel.migrate import migrate_all
 from services.kernel.rebuild import rebuild
@@ -98,7 +99,7 @@ def _serve(services: Sequence[Service], settings: KernelSettings, arguments: arg
         app,
         host=settings.host,
         port=settings.port if arguments.port is None else arguments.port,
-        http="h11",
+        http=HouseProtocol,
         log_config=None,
         access_log=False,
         limit_concurrency=500,
