@@ -1,6 +1,6 @@
 """The usual route: FastAPI, an ORM session, `session.get`, a response model. No identity, no scope, no audit.
 
-`python -m bench.portrait_get.orm_route PORT`, the database in BENCH_DSN.
+`python -m bench.portrait_get.orm_route PORT`, the database in BENCH_DSN. Parser and loop are those of the product.
 """
 
 import os
@@ -75,4 +75,7 @@ async def customer(customer_id: str, db: Annotated[AsyncSession, Depends(session
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning")
+    uvicorn.run(
+        app, host="127.0.0.1", port=int(sys.argv[1]), http="httptools", loop="uvloop", access_log=False,
+        log_level="warning",
+    )  # fmt: skip
