@@ -1,6 +1,6 @@
 """One ASGI app for one service or for all four: equal URLs in both."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -10,12 +10,25 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.kernel import errors
 from services.kernel.auth.tokens import Verifier
-from services.kernel.http import Edge
+from services.kernel.hot_routes import HotReader, HotRoutes
+from services.kernel.http import Edge, KeylineRoute
 from services.kernel.letters_api import letters_router
 from services.kernel.manifest import Service
 from services.kernel.runtime import Role, Runtime
 from services.kernel.settings import KernelSettings
 from services.kernel.veil import Veiling, pseudonyms_of
+
+
+class House(FastAPI):
+    """The framework with a way past it: what is plain and hot is answered before any of its layers."""
+
+    hot_routes: HotRoutes
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if (hot := self.hot_routes.plain(scope)) is not None:
+            await self.hot_routes.answer(*hot, scope=scope, send=send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Role = "all") -> FastAPI:
@@ -28,10 +41,12 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
         async with AsyncExitStack() as stack:
             for runtime in runtimes:
                 await stack.enter_async_context(runtime.running())
+            for reader in app.state.hot_readers.values():
+                stack.push_async_callback(reader.close)
             yield
 
     name = "+".join(s.name for s in services)
-    app = FastAPI(
+    app = House(
         title="Keyline " + " / ".join(f"{s.title_zh} {s.title_en}" for s in services),
         version="1",
         lifespan=lifespan,
@@ -43,6 +58,8 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
     app.state.settings = settings
     app.state.veils = _veils(services, settings) if role in ("api", "all") else {}
     app.state.verifier = Verifier(settings=settings)
+    app.state.hot_readers = _hot_readers(app, services, process=name) if role in ("api", "all") else {}
+    app.hot_routes = HotRoutes(readers=list(app.state.hot_readers.values()))
     app.state.runtimes = {r.service.name: r for r in runtimes}
     errors.install(app)
     if role in ("api", "all"):
@@ -53,6 +70,26 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
     app.add_middleware(Edge, service=name)
     _describe_security(app)
     return app
+
+
+def _hot_readers(app: FastAPI, services: Sequence[Service], *, process: str) -> dict[str, HotReader]:
+    """Path -> what answers it."""
+    return {
+        route.path: HotReader(
+            read=route.hot_read,
+            path=route.path,
+            roles=route.roles,
+            endpoint=route.endpoint,
+            database=app.state.databases[service.name],
+            verifier=app.state.verifier,
+            veiling=app.state.veils.get(service.name),
+            process=process,
+        )
+        for service in services
+        for router in service.routers
+        for route in router.routes
+        if isinstance(route, KeylineRoute) and route.hot_read is not None
+    }
 
 
 def _veils(services: Sequence[Service], settings: KernelSettings) -> dict[str, Veiling]:

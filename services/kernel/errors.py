@@ -130,8 +130,18 @@ _NOT_TEXT = {"22021", "22P05"}
 """character_not_in_repertoire and untranslatable_character: only the database knows which characters it can hold."""
 
 
+def problem_of(error: Exception) -> Problem:
+    """How an error that is no `Problem` is answered; what is a fault of ours goes to the log."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout | ConnectionError):
+        return Unavailable()
+    if isinstance(error, DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return _said_by_the_database(error)
+    log.error("request failed", exc_info=error)
+    return Internal()
+
+
 def _said_by_the_database(error: Exception) -> Problem:
-    state = getattr(error.orig, "sqlstate", "") if isinstance(error, DBAPIError) else ""
+    state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", "")
     if state == "42501":
         # Row-level security refused a row outside the caller's scope: for the caller it does not exist.
         return NotFound()

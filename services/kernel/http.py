@@ -13,9 +13,12 @@ from fastapi.routing import APIRoute
 from sqlalchemy import insert, select, text
 
 from services.kernel import faults, metrics
-from services.kernel.auth.grants import access_of
+from services.kernel.auth.grants import NoRole, access_of
 from services.kernel.auth.tokens import Verifier
-from services.kernel.errors import Conflict, Forbidden, Problem
+from services.kernel.errors import Conflict, Problem
+from services.kernel.hot_reads import HotRead
+from services.kernel.hot_routes import HotReader
+from services.kernel.house_headers import HOUSE_HEADERS, traceparent
 from services.kernel.veil import Veiling
 from services.kernel.work import NOTHING, Actor, Cause, Database, UnitOfWork, set_scope
 
@@ -66,6 +69,7 @@ class KeylineRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
         self.roles: frozenset[str] = getattr(endpoint, "__keyline_roles__", frozenset())
         self.public_reason: str | None = getattr(endpoint, "__keyline_public__", None)
+        self.hot_read: HotRead | None = getattr(endpoint, "__keyline_hot_read__", None)
         if not self.roles and not self.public_reason:
             raise RouteWithoutRole(f"{path}: name its roles with @allow or its reason with @public")
         if kwargs.get("max_body_size") is None:
@@ -83,6 +87,9 @@ class KeylineRoute(APIRoute):
         async def handle(request: Request) -> Response:
             if self.public_reason:
                 return await inner(request)
+            if self.hot_read is not None:
+                reader: HotReader = request.app.state.hot_readers[self.path]
+                return await reader.inside_the_framework(request, inner)
             return await self._handle(request, inner)
 
         return handle
@@ -119,9 +126,7 @@ class KeylineRoute(APIRoute):
         if access is None and few:
             access = await access_of(work, person_id=person_id, roles=few)
         if access is None:
-            raise Forbidden(
-                zh="您当前的岗位无权执行该操作。", en="None of your current roles may do this.", field="Authorization"
-            )
+            raise NoRole
         work.actor, work.scope = access
         await set_scope(work.db, work.scope)
 
@@ -185,12 +190,6 @@ Work = Annotated[UnitOfWork, Depends(_current_work)]
 """The request's unit of work, under the caller's scope; what endpoints take as a parameter."""
 
 Scope_ = MutableMapping[str, Any]
-_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'"),
-]
 
 
 _TOO_LARGE = json.dumps(
@@ -216,7 +215,7 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope["traceparent"] = _traceparent(dict(scope["headers"]).get(b"traceparent", b""))
+        scope["traceparent"] = traceparent(scope["headers"])
         begun = time.perf_counter()
         status = 500
 
@@ -236,7 +235,7 @@ class Edge:
                 present = {name for name, _ in message.get("headers", [])}
                 message["headers"] = [
                     *message.get("headers", []),
-                    *[h for h in _HEADERS if h[0] not in present],
+                    *[h for h in HOUSE_HEADERS if h[0] not in present],
                     (b"traceparent", scope["traceparent"].encode()),
                 ]
             await send(message)
@@ -249,10 +248,3 @@ class Edge:
             metrics.HTTP_SECONDS.labels(self.service, scope["method"], path, str(status)).observe(
                 time.perf_counter() - begun
             )
-
-
-def _traceparent(given: bytes) -> str:
-    text_ = given.decode("latin-1")
-    if re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", text_):
-        return text_
-    return f"00-{uuid4().hex}-{uuid4().hex[:16]}-01"

@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, Table
 
 from services.contracts.envelope import Event
 from services.kernel.broker import Record, TopicSpec
+from services.kernel.hot_reads import HotRead
 from services.kernel.veil import Veil
 from services.kernel.wire import Poison, Window
 from services.kernel.work import Cause, UnitOfWork
@@ -181,6 +182,12 @@ class Service:
     @property
     def single_topics(self) -> tuple[str, ...]:
         return tuple(sorted({c.event.TOPIC for c in self.consumes}))
+
+    @property
+    def hot_reads(self) -> tuple[HotRead, ...]:
+        """Those of the routes, once each."""
+        found = (getattr(route, "hot_read", None) for router in self.routers for route in router.routes)
+        return tuple({read.name: read for read in found if read is not None}.values())
 
     @property
     def own_tables(self) -> list[Table]:

@@ -7,6 +7,7 @@ serves consumers and jobs. Rights stand on parent tables only: no partition can 
 
 from sqlalchemy import Table
 
+from services.kernel import hot_reads
 from services.kernel.manifest import Service
 from services.kernel.tables import kernel_tables
 
@@ -38,6 +39,8 @@ def statements(service: Service) -> list[str]:
             result += _policies(s, table.name, owner)
     for extra in service.metadata.info.get("after_migration", []):
         result.append(str(extra))
+    for read in service.hot_reads:
+        result += hot_reads.statements(s, read)
     return result
 
 
@@ -57,7 +60,8 @@ def _policies(s: str, table: str, owner: str) -> list[str]:
     visible = (
         f"(SELECT current_setting('keyline.everything', true)) = 'on'"
         f" OR \"{owner}\" = ANY ((SELECT string_to_array(current_setting('keyline.owners', true), ','))::text[])"
-        f' OR "{owner}" IN (SELECT a.owner_id FROM "{s}".owner_area a WHERE a.area_id ='
+        # Correlated: the planner probes a row's own areas by key, or hashes the area once where it reads many rows.
+        f' OR EXISTS (SELECT 1 FROM "{s}".owner_area a WHERE a.owner_id = "{table}"."{owner}" AND a.area_id ='
         f" ANY ((SELECT string_to_array(current_setting('keyline.areas', true), ','))::text[]))"
     )
     return [

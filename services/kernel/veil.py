@@ -99,9 +99,14 @@ class Veiling:
     def around(self, inner: Inner) -> Inner:
         async def veiled(request: Request) -> Response:
             self._open(request)
-            return self._close(await inner(request))
+            return self.close(await inner(request))
 
         return veiled
+
+    def opened(self, name: str, value: str) -> str | None:
+        """What stands behind the pseudonym in the parameter `name`; None for anything else."""
+        kind = self.veil.identifiers.get(name)
+        return self.pseudonyms.opened(value, kind=kind) if kind is not None else None
 
     def _open(self, request: Request) -> None:
         """Turn the request's pseudonyms back; a plain identifier names nothing that this caller may see."""
@@ -126,7 +131,7 @@ class Veiling:
             )
         return plain
 
-    def _close(self, answer: Response) -> Response:
+    def close(self, answer: Response) -> Response:
         """The answer with pseudonyms. What is not JSON, or comes as a stream, cannot be veiled and is not given."""
         body = getattr(answer, "body", None)
         if body == b"":

@@ -220,6 +220,11 @@ class Database:
     def tables(self) -> KernelTables:
         return self._tables
 
+    def dsn(self, role: DatabaseRole) -> str:
+        """For connections of asyncpg alone."""
+        url = self._settings.database_url(service=self.service, role=role)
+        return url.replace("postgresql+asyncpg:", "postgresql:")
+
     def engine(self, role: DatabaseRole) -> AsyncEngine:
         if role not in self._engines:
             statement_timeout = "5000" if role == "api" else "60000"

@@ -6,9 +6,12 @@ from fastapi import Path, Query
 
 from services.contracts.envelope import Day
 from services.contracts.marketing import CustomerRole
+from services.kernel.hot_reads import hot
+from services.kernel.hot_routes import Found
 from services.kernel.http import Work, allow, service_router
 from services.portrait import queries, schemas
 from services.portrait.customers.indicators import seven_indicators
+from services.portrait.customers.one_customer import READ_CUSTOMER, latest_score
 from services.portrait.scoring.results import scores_of
 
 router = service_router("portrait")
@@ -29,12 +32,11 @@ async def customers(
 
 @router.get("/customers/{customer_id}", summary="客户画像 One customer")
 @allow(*_STAFF, *_CUSTOMER_ROLES)
-async def customer(customer_id: CustomerId, work: Work) -> schemas.CustomerForStaff | schemas.CustomerForItself:
-    profile = await queries.profile_of(work, customer_id=customer_id)
-    scores = await scores_of(work, customer_id=customer_id, limit=1)
-    await work.audit(action="customer-read", object_type="customer", object_id=customer_id, owner_id=customer_id)
-    score, accounts = (scores[0] if scores else None), queries.accounts_of(profile)
-    if work.actor.role in _CUSTOMER_ROLES:
+@hot(READ_CUSTOMER)
+async def customer(customer_id: CustomerId, found: Found) -> schemas.CustomerForStaff | schemas.CustomerForItself:
+    profile, accounts = found.row, queries.accounts_of(found.row)
+    score = await latest_score(found)
+    if found.role in _CUSTOMER_ROLES:
         return schemas.CustomerForItself(customer_id=customer_id, name=profile.name, accounts=accounts, score=score)
     return schemas.CustomerForStaff(
         customer_id=customer_id,

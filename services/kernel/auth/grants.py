@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, delete, insert, or_, select
 from sqlalchemy.sql import ColumnElement, true
 
+from services.kernel.errors import Forbidden
 from services.kernel.work import Actor, Scope, UnitOfWork
 
 ScopeKind = Literal["everything", "owner", "area", "none"]
@@ -46,6 +47,15 @@ async def set_owner_areas(work: UnitOfWork, *, owner_id: str, area_ids: Sequence
     await work.db.execute(delete(table).where(table.c.owner_id == owner_id))
     if area_ids:
         await work.db.execute(insert(table), [{"owner_id": owner_id, "area_id": a} for a in sorted(set(area_ids))])
+
+
+class NoRole(Forbidden):
+    """The caller holds none of the roles of the route."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            zh="您当前的岗位无权执行该操作。", en="None of your current roles may do this.", field="Authorization"
+        )
 
 
 async def access_of(work: UnitOfWork, *, person_id: str, roles: frozenset[str]) -> tuple[Actor, Scope] | None:
@@ -88,6 +98,10 @@ def disable_application_check() -> None:
     """For the proof that row-level security alone holds; the process must not run in production."""
     global _application_check
     _application_check = False
+
+
+def application_checks() -> bool:
+    return _application_check
 
 
 def visible(owner: ColumnElement[str], *, work: UnitOfWork) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ LEEWAY_S = 60
 _KEYS_LIVE_S = 600
 _FETCH_AT_MOST_EVERY_S = 30
 _MAX_TOKEN_CHARS = 8_000
+_KNOWN_TOKENS = 2_000
 
 
 class NotAuthenticated(Problem):
@@ -67,14 +69,19 @@ class Verifier:
         self._keys: KeySet | None = None
         self._fetched_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._known: dict[bytes, Any] = {}
+        """SHA-256 of tokens whose signature these keys have verified -> what they say. Gone with the keys."""
 
     async def verify(self, authorization: str) -> Claims:
         """Raises `NotAuthenticated` for anything but a good token; the reason is not told to the caller."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > _MAX_TOKEN_CHARS or token.count(".") != 2:
             raise NotAuthenticated
+        digest = hashlib.sha256(token.encode()).digest()
         for fresh in (False, True):
             keys = await self._key_set(fresh=fresh)
+            if (known := self._known.get(digest)) is not None:
+                return self._claims(known.header, known.claims)
             if keys is None:
                 raise NotAuthenticated
             try:
@@ -84,8 +91,18 @@ class Verifier:
                 continue
             if not all(_names_once(part) for part in token.split(".")[:2]):
                 raise NotAuthenticated
-            return self._claims(decoded.header, decoded.claims)
+            claims = self._claims(decoded.header, decoded.claims)
+            self._remember(digest, decoded, keys)
+            return claims
         raise NotAuthenticated
+
+    def _remember(self, digest: bytes, decoded: Any, keys: KeySet) -> None:
+        """For as long as the keys live: `_claims` looks at the hour each time."""
+        if keys is not self._keys:
+            return
+        if len(self._known) >= _KNOWN_TOKENS:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = decoded
 
     def _claims(self, header: dict[str, Any], claims: dict[str, Any]) -> Claims:
         now = time.time()
@@ -127,6 +144,7 @@ class Verifier:
                 answer.raise_for_status()
                 body = await answer.json(content_type=None)
             self._keys = KeySet.import_key_set(body)
+            self._known.clear()
         except (aiohttp.ClientError, TimeoutError, JoseError, ValueError, KeyError):
             # The issuer is away: known keys stay good, and the next try is allowed soon.
             self._fetched_at = time.monotonic() - _FETCH_AT_MOST_EVERY_S + 2

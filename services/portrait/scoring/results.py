@@ -1,6 +1,6 @@
 """Reads of scores. "The" score of a month is that of the run published last; runs that are not whole are not seen."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -41,6 +41,11 @@ def published_scores(*, customer_id: str) -> Select[Any]:
         .where(c.customer_id == customer_id, r.published_at.is_not(None), ~r.trial)
         .order_by(c.month.desc(), r.published_at.desc(), c.run_id)
     )
+
+
+async def score_found(row: Any, *, scheme: Callable[[str], Awaitable[ScoreScheme | None]]) -> schemas.Score:
+    """A row of `published_scores`, or a `NewestScore`, as it is answered; `scheme` finds one by its version."""
+    return _score(row, *result_of(row, await scheme(row.scheme_version)))
 
 
 async def scores_of(work: UnitOfWork, *, customer_id: str, limit: int) -> list[schemas.Score]:
