@@ -120,8 +120,8 @@ async def open_log(*, settings: KernelSettings, group: str) -> AsyncIterator[Log
         auto_offset_reset="none",
         request_timeout_ms=10_000,
     )
-    await client.start()
     try:
+        await client.start()
         yield Log(client=client, settings=settings)
     finally:
         await client.stop()

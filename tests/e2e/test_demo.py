@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,7 +49,8 @@ def fault_free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultFree]:
         told = first.wait_for("Ctrl-C")
         pages = {line.split()[0]: _status(line.split()[1]) for line in told.splitlines() if "/docs" in line}
         beside = _one_more(folder)
-        compared = {name: _reconcile(folder, name) for name in SERVICES}
+        with ThreadPoolExecutor() as pool:
+            compared = dict(zip(SERVICES, pool.map(lambda name: _reconcile(folder, name), SERVICES), strict=True))
         end = first.interrupt()
         second = Staying(argv=argv, log=folder / "second.log")
         again = second.wait_for("Ctrl-C")
