@@ -31,7 +31,8 @@ CLASSES_OF: dict[type[Event], tuple[str, ...]] = {
 }
 OWN_CLASSES = (
     "announcement", "announcement-reminder", "contact-confirmation", "reachability-gap", "customer-without-owner",
-    "work-handed-over", "template-trial", "digest",
+    "work-handed-over", "template-trial", "conversation-receipt", "conversation-answer", "conversation-rating",
+    "conversation-waiting", "digest",
 )  # fmt: skip
 """What notify itself has to tell."""
 

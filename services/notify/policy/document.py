@@ -1,7 +1,7 @@
 """A policy as its department writes it: event class -> audience -> ladder -> deadlines -> digest -> quiet rule."""
 
 import json
-from datetime import date
+from datetime import date, time, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Literal, Self, get_args
@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from services.contracts.marketing import CustomerRole
 from services.contracts.organisation import StaffRole
+from services.notify.rules.reply_clock import ReplyTimes
 
-Channel = Literal["wechat", "sms", "mail", "wecom", "webhook", "inbox"]
+Channel = Literal["chat", "wechat", "sms", "mail", "wecom", "webhook", "inbox"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+"""`chat` is WeChat's customer-service message, which only an open window of the person allows."""
+Minutes = Annotated[int, Field(gt=0, le=480)]
 
 
 class _Part(BaseModel):
@@ -64,6 +67,44 @@ class Rule(_Part):
         return self
 
 
+class Period(_Part):
+    begins: time
+    ends: time
+
+
+class ReplyPromise(_Part):
+    """How soon questions are answered, and after how many minutes without an answer the deputy, the team leader and the
+    desk are asked; minutes of service time, a parameter of the company and no regulation.
+
+    `unit_id` empty: the whole company; else that unit with all below it. The nearest unit wins.
+    """
+
+    unit_id: Annotated[str, Field(max_length=64)] = ""
+    service_hours: Annotated[tuple[Period, ...], Field(min_length=1, max_length=6)]
+    first_reply_minutes: Minutes
+    escalate_minutes: Annotated[tuple[Minutes, ...], Field(min_length=3, max_length=3)]
+    source: Annotated[str, Field(max_length=200)] = ""
+
+    @property
+    def times(self) -> ReplyTimes:
+        return ReplyTimes(
+            periods=tuple((p.begins, p.ends) for p in self.service_hours),
+            first_reply=timedelta(minutes=self.first_reply_minutes),
+            steps=tuple(timedelta(minutes=m) for m in self.escalate_minutes),
+        )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        hours = [moment for period in self.service_hours for moment in (period.begins, period.ends)]
+        if any(moment.tzinfo is not None for moment in hours) or hours != sorted(set(hours)):
+            raise ValueError("service_hours: local times, one period after the other, none empty or overlapping")
+        if list(self.escalate_minutes) != sorted(set(self.escalate_minutes)):
+            raise ValueError("escalate_minutes: each level is asked later than the one before")
+        if self.escalate_minutes[0] < self.first_reply_minutes:
+            raise ValueError("escalate_minutes: nobody else is asked before the promised time is over")
+        return self
+
+
 class Policy(_Part):
     valid_from: date
     document_number: Annotated[str, Field(max_length=100)] = ""
@@ -71,10 +112,19 @@ class Policy(_Part):
     confirm_contacts_after_months: Annotated[int, Field(ge=1, le=60)]
     fewest_working_channels: Annotated[int, Field(ge=1, le=10)]
     classes: Annotated[dict[str, Rule], Field(min_length=1, max_length=200)]
+    replies: Annotated[tuple[ReplyPromise, ...], Field(max_length=200)] = ()
+    """Empty: as shipped."""
 
     def staff_roles(self) -> frozenset[str]:
         """All that any class tells."""
         return frozenset(role for rule in self.classes.values() for role in rule.staff_roles)
+
+    @model_validator(mode="after")
+    def _one_promise_for_all(self) -> Self:
+        units = [promise.unit_id for promise in self.replies]
+        if units and ("" not in units or len(set(units)) != len(units)):
+            raise ValueError("replies: one promise for the company (empty unit_id), and one per unit at most")
+        return self
 
     @model_validator(mode="after")
     def _endings_have_beginnings(self) -> Self:

@@ -2,6 +2,7 @@
 
 from services.notify.tables.announcements import announced_to, announcement
 from services.notify.tables.base import metadata
+from services.notify.tables.conversations import conversation, conversation_message
 from services.notify.tables.messages import (
     attempt,
     circuit,
@@ -47,7 +48,7 @@ OWNED = {
     t.name: "customer_id"
     for t in (
         engagement, customer, account, delivery, delivery_account, ticket, webhook_endpoint, planning, task, notice_due,
-        notice_proof, announced_to,
+        notice_proof, announced_to, conversation, conversation_message,
     )
 }  # fmt: skip
 __all__ = [
@@ -58,6 +59,8 @@ __all__ = [
     "attempt",
     "circuit",
     "contact",
+    "conversation",
+    "conversation_message",
     "customer",
     "delivery",
     "delivery_account",

@@ -14,6 +14,7 @@ FactType = Literal[
     "text", "accounts", "moment", "day", "month", "number", "percent", "energy", "power", "yuan", "flag", "grade",
     "classes", "application-kind", "application-stage", "usage-warning", "usage-warning-kind",
     "assignment-purpose",
+    "conversation-topic", "conversation-level",
 ]  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def context_of(
         if facts.get(name) is None:
             raise WrongFact(f"{name}: missing")
         try:
-            context[name] = _in_words(facts[name], kind, language)
+            context[name] = in_words(facts[name], kind, language)
         except (ValueError, ArithmeticError, LookupError, TypeError) as error:
             raise WrongFact(f"{name}: {facts[name]!r} is no {kind}") from error
         if kind == "energy":
@@ -61,7 +62,8 @@ def names_of(declared: Mapping[str, FactType]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _in_words(value: Any, kind: FactType, language: str) -> Any:
+def in_words(value: Any, kind: FactType, language: str) -> Any:
+    """Raises ValueError, LookupError or TypeError for what is no such fact."""
     column = 0 if language == "zh" else 1
     if kind in _words():
         known = _words()[kind]

@@ -11,6 +11,7 @@ TYPICAL: dict[FactType, Any] = {
     "grade": "serious", "classes": ["high-reliability"], "application-kind": "new-connection",
     "application-stage": "surveyed", "usage-warning": "demand:near", "usage-warning-kind": "demand",
     "assignment-purpose": "visit",
+    "conversation-topic": "bill", "conversation-level": "0",
 }  # fmt: skip
 LONGEST: dict[FactType, Any] = {
     "text": "示例特种金属制品与精密机械制造有限责任公司第一分公司二号生产基地东区变电所及附属设施，" * 4,
@@ -20,6 +21,7 @@ LONGEST: dict[FactType, Any] = {
     "application-kind": "capacity-reduction", "application-stage": "contracted",
     "usage-warning": "power-factor:recoverable", "usage-warning-kind": "deadline",
     "assignment-purpose": "inspection-support",
+    "conversation-topic": "score-query", "conversation-level": "2",
 }  # fmt: skip
 TYPICAL_ACCOUNTS = ("5001000001",)
 LONGEST_ACCOUNTS = tuple(f"50010000{n:02d}" for n in range(30))

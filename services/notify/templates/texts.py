@@ -22,6 +22,7 @@ _LABELS = {
     "grade": "隐患等级", "note": "备注", "month": "月份", "score": "得分", "expected": "预计时间", "amount": "金额",
     "due_on": "截止日期", "reason": "原因", "since": "起始时间", "kind": "业务类型", "stage": "办理环节",
     "post": "岗位", "energy_number": "电量", "warning": "预警内容", "headline": "通知标题", "purpose": "任务事项",
+    "topic": "咨询事项", "level": "处理要求",
 }  # fmt: skip
 
 
