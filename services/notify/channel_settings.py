@@ -48,7 +48,7 @@ class ChannelSettings(BaseSettings):
         """Those that planning may choose. WeChat says itself when it is not configured; the inbox is always there."""
         sms = self.sms_aliyun_url or self.sms_tencent_url or self.sms_gateway_url
         given = {"sms": sms, "mail": self.smtp_host, "wecom": self.wecom_url}
-        return frozenset({"wechat", "inbox", *(name for name, address in given.items() if address)})
+        return frozenset({"chat", "wechat", "inbox", *(name for name, address in given.items() if address)})
 
     def secret(self, name: str) -> str:
         """From the mounted file `notify_<name>` unless that is empty, else from the environment.

@@ -47,9 +47,10 @@ async def preview(work: Work, announcement_key: UUID) -> schemas.AudienceCount:
     found = await people(work, audience=Audience.model_validate(row["audience"]))
     offered = channel_settings().channels()
     reach = {p: c & offered for p, c in (await reach_of(work, found)).items()}
+    counted = sorted(offered - {"inbox", "chat"})
     return schemas.AudienceCount(
         people=len(found), customers=len(set(found.values())),
-        by_channel={channel: sum(channel in c for c in reach.values()) for channel in sorted(offered - {"inbox"})},
+        by_channel={channel: sum(channel in c for c in reach.values()) for channel in counted},
         unreachable=sum(not reach.get(p) for p in found), title_zh=row["headline"], body_zh=row["text"],
     )  # fmt: skip
 

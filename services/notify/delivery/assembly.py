@@ -22,7 +22,7 @@ from services.notify.adapters.wechat.transport import TransportLimits
 from services.notify.adapters.wecom import Wecom
 from services.notify.channel_settings import ChannelSettings, channel_settings
 from services.notify.delivery.sender import CALL_SECONDS, WIDTH, Sender
-from services.notify.delivery.wechat import WechatChannel
+from services.notify.delivery.wechat import WechatChannel, WechatChat
 from services.notify.edge.calls import EdgeCalls
 from services.notify.edge.link import EdgeChannel, linked
 from services.notify.edge.settings import edge_settings
@@ -65,6 +65,7 @@ async def channels(
     given = channel_settings()
     return {
         "wechat": await _wechat(stack, database),
+        "chat": await _chat(stack, database),
         "sms": list(_sms(given, session, now)),
         "mail": [_mail(given)] if given.smtp_host else [],
         "wecom": [_wecom(given, session, now)] if given.wecom_url else [],
@@ -118,3 +119,12 @@ async def _wechat(stack: AsyncExitStack, database: Database) -> list[Channel]:
     limits = TransportLimits(max_connections=WIDTH, total_timeout_s=CALL_SECONDS / 2)
     client = accounts.client_of(database, role="worker", limits=limits)
     return [WechatChannel(client=await stack.enter_async_context(client))]
+
+
+async def _chat(stack: AsyncExitStack, database: Database) -> list[Channel]:
+    """Behind the outer zone there is none: answers go by the next channel."""
+    if edge_settings().url or not accounts.configured():
+        return []
+    limits = TransportLimits(max_connections=WIDTH, total_timeout_s=CALL_SECONDS / 2)
+    client = accounts.client_of(database, role="worker", limits=limits)
+    return [WechatChat(client=await stack.enter_async_context(client))]

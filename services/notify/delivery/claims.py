@@ -13,7 +13,7 @@ from sqlalchemy.sql import ColumnElement
 
 from services.kernel.work import UnitOfWork
 from services.notify.adapters.port import Channel, Outgoing
-from services.notify.delivery import checks, circuits
+from services.notify.delivery import chat, checks, circuits
 from services.notify.delivery.limits import Allowance, Limits, take_one_each
 from services.notify.delivery.links import link_key
 from services.notify.delivery.outcomes import follow
@@ -223,6 +223,10 @@ async def _lease(work: UnitOfWork, provider: Channel, channel: str, rows: Sequen
     for row in rows:
         if row["person_id"] not in known:
             await fail(work, row, reason="no-usable-address")
+    spoken: dict[UUID, chat.Spoken] = {}
+    if channel == chat.CHAT:
+        spoken = await chat.sayable(work, reachable, openids=known)
+        reachable = [r for r in reachable if r["delivery_id"] in spoken]
     if not reachable:
         return []
     connection = await work.raw()
@@ -236,7 +240,10 @@ async def _lease(work: UnitOfWork, provider: Channel, channel: str, rows: Sequen
     return [
         Claimed(
             number=row["attempts"] + 1, template_id=template_of(row["event_class"]),
-            message=outgoing(work, row, address=known[row["person_id"]], places=places, link_key=key),
+            message=outgoing(
+                work, row, address=known[row["person_id"]], places=places, link_key=key,
+                spoken=spoken.get(row["delivery_id"]),
+            ),
             places=places.get(row["delivery_id"], ()),
         )
         for row in reachable

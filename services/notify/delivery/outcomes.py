@@ -18,7 +18,7 @@ from services.kernel.work import UnitOfWork
 from services.notify import metrics
 from services.notify.adapters.port import Accepted, Channel, ChannelError
 from services.notify.adapters.wechat.events import JobOutcome, job_outcome
-from services.notify.delivery import circuits
+from services.notify.delivery import chat, circuits
 from services.notify.delivery.rows import Row, change, locked, note_attempt, places_by_delivery, rows_of
 from services.notify.delivery.steps import acknowledged_elsewhere, deliver, fail, may_push_again
 from services.notify.directory import confirmation
@@ -144,6 +144,8 @@ async def _refused(work: UnitOfWork, dedupe: timedelta, answer: Answer, error: C
     if row is None or row["state"] != "sending" or row["attempts"] != answer.number:
         return
     await note_attempt(work, row, outcome="ambiguous" if error.ambiguous else "failed", reason=error.reason)
+    if row["channel"] == chat.CHAT and error.kind is FailureKind.WINDOW:
+        await chat.shut(work, person_id=row["person_id"])
     verdict = decide(
         Situation(
             kind=error.kind, ambiguous=error.ambiguous, attempts=row["attempts"], priority=row["priority"],

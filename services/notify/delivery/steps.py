@@ -132,3 +132,17 @@ async def acknowledged_elsewhere(work: UnitOfWork, row: Row, *, but: UUID) -> No
     )
     metrics.DUPLICATES_SUPPRESSED.labels("acknowledged").inc(len(stopped.all()))
     await work.db.execute(update(delivery).where(*others, d.fallback_at.is_not(None)).values(fallback_at=None))
+
+
+async def withdraw_pushes(work: UnitOfWork, *, event_class: str, subject_id: str, why: str) -> None:
+    """The matter is settled: of these messages nothing more is sent, on this channel or the next."""
+    d = delivery.c
+    mine = (d.event_class == event_class, d.subject_id == subject_id)
+    unsent = update(delivery).where(*mine, d.state.in_(("held", "pending")))
+    stopped = await work.db.execute(
+        unsent.values(state="suppressed", reason=why, ended_at=work.now, **_CLEARED).returning(d.delivery_id)
+    )
+    metrics.DUPLICATES_SUPPRESSED.labels(why).inc(len(stopped.all()))
+    # What is out may still prove itself; without a ladder nothing follows when it does not.
+    waiting = update(delivery).where(*mine, d.state.in_(("sending", "accepted", "unknown")))
+    await work.db.execute(waiting.values(fallback_at=None, ladder=[]))

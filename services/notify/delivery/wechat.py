@@ -1,11 +1,11 @@
-"""WeChat template messages as a channel, over the Official Account's client."""
+"""WeChat template messages and customer-service messages as channels, over the Official Account's client."""
 
 from datetime import timedelta
 
-from services.notify.adapters.port import Accepted, ChannelError, Outgoing
+from services.notify.adapters.port import NO_MEMORY, Accepted, ChannelError, Outgoing
 from services.notify.adapters.wechat.client import WechatClient
 from services.notify.adapters.wechat.errors import Action, ErrorClass, WechatError
-from services.notify.adapters.wechat.messages import TemplateMessage
+from services.notify.adapters.wechat.messages import TemplateMessage, custom_menu, custom_text
 from services.notify.rules.retries import FailureKind
 
 _KINDS = {
@@ -39,6 +39,27 @@ class WechatChannel:
         except WechatError as error:
             raise channel_error(error) from error
         return Accepted(reference=None if accepted.msgid is None else str(accepted.msgid))
+
+
+class WechatChat:
+    """Customer-service messages: WeChat knows no id of them and sends no receipt; its acceptance is all there is."""
+
+    name = "wechat-chat"
+    dedupe = NO_MEMORY
+    shared = True
+
+    def __init__(self, *, client: WechatClient) -> None:
+        self._client = client
+
+    async def send(self, message: Outgoing) -> Accepted:
+        custom = custom_text(openid=message.address, text=message.body)
+        if message.fields:
+            custom = custom_menu(openid=message.address, head=message.body, choices=tuple(message.fields.items()))
+        try:
+            await self._client.send_custom(message=custom)
+        except WechatError as error:
+            raise channel_error(error) from error
+        return Accepted(reference=None, delivered=True)
 
 
 def channel_error(error: WechatError) -> ChannelError:

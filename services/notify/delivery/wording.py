@@ -6,6 +6,7 @@ from uuid import UUID
 from services.kernel.work import UnitOfWork
 from services.notify.adapters.port import Outgoing
 from services.notify.adapters.wechat.messages import client_msg_id
+from services.notify.delivery.chat import Spoken
 from services.notify.delivery.endpoints import endpoint_addresses
 from services.notify.delivery.links import link_to
 from services.notify.delivery.rows import CONTACT_OF_CHANNEL, Row
@@ -39,8 +40,10 @@ async def addresses(work: UnitOfWork, *, channel: str, people: Sequence[str]) ->
 
 
 def outgoing(
-    work: UnitOfWork, row: Row, *, address: str, places: Mapping[UUID, tuple[Place, ...]], link_key: bytes
-) -> Outgoing:
+    work: UnitOfWork, row: Row, *, address: str, places: Mapping[UUID, tuple[Place, ...]], link_key: bytes,
+    spoken: Spoken | None = None,
+) -> Outgoing:  # fmt: skip
+    """`spoken`: the words of a conversation, which go out as they were written and in no template."""
     accounts = [p.account_id for p in places.get(row["delivery_id"], ())]
     facts, language, event_class = row["facts"], row["language"], row["event_class"]
     words = current_texts().render(
@@ -55,7 +58,8 @@ def outgoing(
     link = link_to(row["delivery_id"], key=link_key, now=row["created_at"])
     return Outgoing(
         delivery_id=row["delivery_id"], message_id=client_msg_id(delivery_id=row["delivery_id"]), address=address,
-        template_id=template_id, fields=fields, title=words.title, body=words.body, event_class=event_class,
+        template_id=template_id, fields=fields if spoken is None else spoken.choices, title=words.title,
+        body=words.body if spoken is None else spoken.text, event_class=event_class,
         created_at=row["created_at"], sent_at=work.now, link=link, language=language,
         unsubscribe=f"{link}/unsubscribe" if link is not None and not row["mandatory"] else None,
         subject_id=row["subject_id"], account_ids=tuple(accounts), facts=facts,

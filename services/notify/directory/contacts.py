@@ -11,7 +11,7 @@ from services.notify.directory.vault import PersonKey, vault
 from services.notify.tables import contact, person
 
 CHANNEL_OF = {"wechat": "wechat", "mobile": "sms", "mail": "mail", "wecom": "wecom"}
-KIND_OF = {channel: kind for kind, channel in CHANNEL_OF.items()}
+KIND_OF = {channel: kind for kind, channel in CHANNEL_OF.items()} | {"chat": "wechat"}
 
 
 async def say(work: UnitOfWork, key: PersonKey, *, kind: str, value: str, source: Source, by: str) -> None:
@@ -78,7 +78,8 @@ async def reach_of(work: UnitOfWork, people: Iterable[str]) -> dict[str, frozens
     query = select(c.person_id, c.kind).where(c.person_id.in_(sorted(people)), c.in_force, c.unusable_because.is_(None))
     found: dict[str, set[str]] = {}
     for row in await work.db.execute(query):
-        found.setdefault(row.person_id, set()).add(CHANNEL_OF[row.kind])
+        channels = {channel for channel, kind in KIND_OF.items() if kind == row.kind}
+        found.setdefault(row.person_id, set()).update(channels)
     return {person_id: frozenset(channels) for person_id, channels in found.items()}
 
 

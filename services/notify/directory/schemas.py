@@ -219,7 +219,7 @@ class Ownership(_Body):
 
 class Pending(_Body):
     id: str
-    what: Literal["ticket", "task"]
+    what: Literal["ticket", "task", "question"]
     kind: str
     customer_id: str
     opened_at: datetime

@@ -11,7 +11,7 @@ from services.kernel.auth.grants import visible
 from services.kernel.clock import BUSINESS_ZONE
 from services.kernel.work import UnitOfWork
 from services.notify.directory.working_time import add_working_days
-from services.notify.tables import task, ticket
+from services.notify.tables import conversation, task, ticket
 
 
 async def open_task(
@@ -36,7 +36,10 @@ async def close_tasks(work: UnitOfWork, *, kind: str, customers_still_open: set[
 
 
 async def pending(work: UnitOfWork, *, limit: int) -> list[dict[str, Any]]:
-    """Open tickets and tasks in the caller's scope, the earliest deadline first; `acting_for` says in whose place."""
+    """Open tickets, tasks and questions in the caller's scope, the earliest deadline first.
+
+    `acting_for` says in whose place.
+    """
     tickets = select(ticket).where(ticket.c.closed_at.is_(None), visible(ticket.c.customer_id, work=work))
     g = work.tables.access_grant.c
     roles = select(g.role).where(
@@ -54,6 +57,13 @@ async def pending(work: UnitOfWork, *, limit: int) -> list[dict[str, Any]]:
              "opened_at": r.opened_at, "due_at": r.due_at}
             for r in await work.db.execute(tasks.order_by(task.c.due_at).limit(limit))
         ),
+    ]  # fmt: skip
+    c = conversation.c
+    waiting = select(conversation).where(c.waiting_since.is_not(None), visible(c.customer_id, work=work))
+    rows += [
+        {"id": str(r.conversation_id), "what": "question", "kind": r.topic, "customer_id": r.customer_id,
+         "opened_at": r.waiting_since, "due_at": r.due_at}
+        for r in await work.db.execute(waiting.order_by(c.due_at).limit(limit))
     ]  # fmt: skip
     ordered = sorted(rows, key=lambda r: (r["due_at"] or r["opened_at"], r["id"]))[:limit]
     return [{**r, "acting_for": await work.acting_for(r["customer_id"])} for r in ordered]
