@@ -78,6 +78,25 @@ EXCLUDED: dict[str, str] = {
     **{f"portrait.open_hazard.{c}": _WALL for c in ("first_at", "last_at")},
     "portrait.saved_filter.saved_at": _WALL,
     "notify.ticket.closed_at": _WALL,
+    **{
+        f"notify.conversation.{c}": _WALL
+        for c in (
+            "opened_at",
+            "waiting_since",
+            "due_at",
+            "next_step_at",
+            "breached_at",
+            "answered_at",
+            "first_answered_at",
+            "closed_at",
+        )
+    },
+    **{
+        f"notify.conversation.{c}": "how far the clock was when this run was looked at; whether it broke is compared"
+        for c in ("level", "asked_ids", "tell_due", "ticket_id")
+    },
+    **{f"notify.conversation_message.{c}": _WALL for c in ("said_at", "told_at")},
+    **{f"notify.conversation_message.{c}": _CIPHER for c in ("text_cipher", "content_cipher")},
     "notify.webhook_endpoint.created_at": _WALL,
     "notify.webhook_endpoint.rotated_at": _WALL,
     "notify.ticket.opened_at": _WALL,

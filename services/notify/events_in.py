@@ -41,7 +41,8 @@ from services.contracts.portrait import (
 )
 from services.kernel.manifest import Heard
 from services.kernel.work import UnitOfWork
-from services.notify import billing, reports, tickets
+from services.notify import billing, reports
+from services.notify.conversation import disputes
 from services.notify.delivery import notices
 from services.notify.directory import absence, customers, persons, posts
 
@@ -167,7 +168,7 @@ async def on_efficiency_scored(event: EfficiencyScored, *, work: UnitOfWork) -> 
 
 
 async def on_score_disputed(event: ScoreDisputed, *, work: UnitOfWork) -> None:
-    await tickets.open_for_dispute(work, event=event)
+    await disputes.open_for_dispute(work, event=event)
 
 
 async def on_usage_warning_raised(event: UsageWarningRaised, *, work: UnitOfWork) -> None:

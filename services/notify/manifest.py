@@ -13,6 +13,10 @@ from services.contracts.inspection import (
 )
 from services.contracts.marketing import PersonChanged
 from services.contracts.notify import (
+    ConversationAnswered,
+    ConversationClosed,
+    ConversationEscalated,
+    ConversationOpened,
     EngagementsChanged,
     MessageAccepted,
     MessageAcknowledged,
@@ -49,6 +53,8 @@ from services.kernel.door import door_router
 from services.kernel.manifest import Consumes, Job, Service
 from services.notify import api, callbacks, events_in, jobs, messages_api, public_api, tables
 from services.notify.announcements.api import router as announcements_router
+from services.notify.conversation.api import router as conversation_router
+from services.notify.conversation.watch import watch
 from services.notify.delivery.assembly import sending
 from services.notify.delivery.auditor import audit
 from services.notify.directory import publishing
@@ -115,12 +121,17 @@ SERVICE = Service(
         PlannedNoticeProven,
         TicketOpened,
         TicketClosed,
+        ConversationOpened,
+        ConversationAnswered,
+        ConversationEscalated,
+        ConversationClosed,
     ),
     relays=RELAYED,
     topics=(
         TopicSpec(name="notify-directory", partitions=3, compacted=True),
         TopicSpec(name="notify-deliveries", partitions=6, retention_days=30),
         TopicSpec(name="notify-tickets", partitions=3, retention_days=30),
+        TopicSpec(name="notify-conversations", partitions=3, retention_days=30),
         TopicSpec(name="marketing-contacts", partitions=3, compacted=True),
         TopicSpec(name="organisation", partitions=3, compacted=True),
     ),
@@ -135,6 +146,7 @@ SERVICE = Service(
         policy_router,
         templates_router,
         announcements_router,
+        conversation_router,
         callbacks.router,
         wechat_api.router,
         privacy_api.router,
@@ -149,6 +161,7 @@ SERVICE = Service(
         Job(name="check-reachability", every=jobs.HOURLY, run=jobs.check_reachability),
         Job(name="forget-old-plannings", every=jobs.DAILY, run=jobs.forget_old_plannings),
         Job(name="ask-for-confirmation", every=jobs.HOURLY, run=jobs.ask_for_confirmation),
+        Job(name="watch-conversations", every=timedelta(seconds=1), run=watch),
         Job(name="notify-erasure", every=timedelta(seconds=5), run=erase_due),
         Job(name="notify-retention", every=timedelta(hours=24), run=keep_no_longer),
     ),

@@ -53,3 +53,16 @@ STEP_LATENESS = Histogram(
     ["priority"],
     buckets=(0.5, 1, 2, 5, 10, 60),
 )
+FIRST_RESPONSE = Histogram(
+    "keyline_notify_conversation_first_response_seconds",
+    "Service time from a conversation's first question to its answer.",
+    ["conversation_topic"],
+    buckets=(30, 60, 120, 300, 600, 900, 1800, 3600, 14400),
+)
+SLA_BREACHES = Counter(
+    "keyline_notify_conversation_sla_breaches_total", "Questions not answered when promised.", ["conversation_topic"]
+)
+CONVERSATIONS_OPEN = Gauge("keyline_notify_conversation_open", "Open conversations.", ["conversation_topic"])
+CONVERSATIONS_OVERDUE = Gauge(
+    "keyline_notify_conversation_overdue", "Questions past their promised time that nobody has answered."
+)

@@ -28,20 +28,39 @@ async def open_ticket(work: UnitOfWork, *, body: schemas.NewTicket) -> schemas.T
     return _shown({**row, "closed_at": None})
 
 
-async def open_for_dispute(work: UnitOfWork, *, event: ScoreDisputed) -> None:
-    """One ticket per dispute, with the evidence in words. Raises `WaitingFor` while the customer is not known."""
+async def open_for_conversation(
+    work: UnitOfWork, *, conversation_id: UUID, customer_id: str, kind: str, channel: str
+) -> UUID:
+    """The words name the thread only: what was said stays sealed there."""
+    row: dict[str, Any] = {
+        "ticket_id": work.new_id(f"ticket|{conversation_id}"), "customer_id": customer_id, "kind": kind,
+        "channel": channel, "words": f"会话 {conversation_id}", "opened_by": work.actor.person_id,
+        "opened_at": work.now,
+    }  # fmt: skip
+    await work.db.execute(insert(ticket).values(**row))
+    await _audit(work, "ticket-opened", row)
+    ticket_opened(work, ticket=row)
+    return UUID(str(row["ticket_id"]))
+
+
+async def open_for_dispute(work: UnitOfWork, *, event: ScoreDisputed) -> UUID | None:
+    """One ticket per dispute, with the evidence in words; None when it was told before.
+
+    Raises `WaitingFor` while the customer is not known.
+    """
     known = select(customer.c.customer_id).where(customer.c.customer_id == event.customer_id)
     if (await work.db.execute(known)).first() is None:
         raise WaitingFor("customer", event.customer_id)
     row: dict[str, Any] = {
         "ticket_id": uuid5(_DISPUTES, event.dispute_id), "customer_id": event.customer_id, "kind": "opinion",
-        "channel": "app", "words": _evidence(event), "opened_by": event.disputed_by, "opened_at": event.disputed_at,
+        "channel": "app", "words": evidence(event), "opened_by": event.disputed_by, "opened_at": event.disputed_at,
     }  # fmt: skip
     opened = await work.db.execute(upsert(ticket).values(**row).on_conflict_do_nothing().returning(ticket.c.ticket_id))
     if opened.first() is None:  # the same dispute, told again under another id
-        return
+        return None
     await _audit(work, "ticket-opened", row)
     ticket_opened(work, ticket=row)
+    return UUID(str(row["ticket_id"]))
 
 
 _DISPUTES = uuid5(NAMESPACE_URL, "keyline/notify/disputes")
@@ -54,7 +73,7 @@ _GROUNDS = {
 }
 
 
-def _evidence(event: ScoreDisputed) -> str:
+def evidence(event: ScoreDisputed) -> str:
     result = f"{event.score:.2f} 分（{event.band}）" if event.score is not None else event.not_scored_because
     doubted = f"；所指指标：{'、'.join(event.indicators)}" if event.indicators else ""
     points = "；".join(

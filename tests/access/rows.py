@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Boolean, Date, DateTime, Float, Integer, LargeBinary, Numeric, String, Time, Uuid
 
 from services.kernel.manifest import Service
+from services.notify.conversation.words import HOUSE
 from services.notify.delivery.endpoints import person_of
 from services.notify.directory.vault import vault
 from services.notify.templates.samples import TYPICAL, facts_of
@@ -77,6 +78,13 @@ FITTING: dict[str, Any] = {
     "notify.delivery.event_class": "fault-outage",
     "notify.notice_proof.level": "call-recorded",
     "notify.privacy_request.kind": "correction",
+    "notify.conversation.state": "open",
+    "notify.conversation.topic": "other",
+    "notify.conversation.channel": "app",
+    "notify.conversation_message.kind": "photo",
+    "notify.conversation_message.channel": "app",
+    "notify.conversation_message.person_id": HOUSE,
+    "notify.conversation_message.content_cipher": lambda _: vault().house_key().seal("cGhvdG8=", field="picture"),
     "notify.ticket.kind": "complaint",
     "notify.ticket.channel": "desk",
     "notify.delivery.facts": json.dumps(facts_of(templates()["fault-outage"].facts, TYPICAL)),

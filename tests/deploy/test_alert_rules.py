@@ -103,6 +103,7 @@ CASES = {
     ),
     "KeylinePlannedOutageUntold": gauge("keyline_outage_planned_untold", border=0, wait_s=900, quiet=0),
     "KeylineCustomersWithoutOwner": gauge("keyline_notify_customers_without_owner", border=0, wait_s=300, quiet=0),
+    "KeylineQuestionsUnanswered": gauge("keyline_notify_conversation_overdue", border=0, wait_s=1800, quiet=0),
     "KeylineCalendarEnds": Case(
         series={"keyline_notify_calendar_days_left": held((20, 900), (19, 600), (380, 600))},
         silent_at=(885, 1185, 1500), firing_at=(1200, 1485),

@@ -32,6 +32,7 @@ ALSO = {
     "finding": "the findings of notify's auditor",
     "standing": "the standings of a notice",
     "priority": "the priorities P0 to P3",
+    "conversation_topic": "the five topics of a conversation",
 }
 """Labels beyond the four of the house, each with the bounded set it is taken from."""
 

@@ -13,6 +13,8 @@ from services.notify.directory.vault import vault
 from services.notify.tables import (
     announced_to,
     contact,
+    conversation,
+    conversation_message,
     delivery,
     engagement,
     holding,
@@ -70,6 +72,7 @@ async def erase(work: UnitOfWork, *, person_id: str) -> None:
         if table is privacy_request:
             values["words_cipher"] = None
         await work.db.execute(update(table).where(table.c.person_id == person_id).values(**values))
+    await _forget_talks(work, person_id, gone)
     said = update(ticket).where(ticket.c.opened_by == person_id)
     await work.db.execute(said.values(words=ERASED_WORDS, opened_by=gone))
     await work.db.execute(delete(person).where(person.c.person_id == person_id))
@@ -79,6 +82,16 @@ async def erase(work: UnitOfWork, *, person_id: str) -> None:
     work.emit_deletion(PersonChanged, aggregate_id=person_id)
     work.emit_deletion(EngagementsChanged, aggregate_id=person_id)
     await work.audit(action="person-erased", object_type="person", object_id=gone)
+
+
+async def _forget_talks(work: UnitOfWork, person_id: str, gone: str) -> None:
+    """That somebody asked and was answered stays, as every proof does; what was said goes, on both sides."""
+    m, c = conversation_message.c, conversation.c
+    unsaid = {"text_cipher": None, "content_cipher": None, "person_id": gone}
+    await work.db.execute(update(conversation_message).where(m.person_id == person_id).values(**unsaid))
+    await work.db.execute(update(conversation_message).where(m.author_id == person_id).values(author_id=gone))
+    for column in (c.person_id, c.opened_by):
+        await work.db.execute(update(conversation).where(column == person_id).values({column.name: gone}))
 
 
 async def _openids(work: UnitOfWork, person_id: str) -> list[str]:

@@ -9,6 +9,7 @@ from services.kernel.auth.grants import visible
 from services.kernel.errors import NotFound
 from services.kernel.jobs import JobRun
 from services.kernel.work import UnitOfWork
+from services.notify.conversation.queries import talks_with
 from services.notify.directory.persons import key_of
 from services.notify.privacy import erasure, schemas
 from services.notify.privacy.fields import personal_data
@@ -55,6 +56,7 @@ async def copy_of(work: UnitOfWork, *, person_id: str) -> schemas.PersonalCopy:
         person_id=person_id, name=key.open(row.name_cipher, field="name"), language=row.language, contacts=contacts,
         engagements=await _rows(work, engagement, person_id), preferences=await _rows(work, preference, person_id),
         messages=await _messages(work, person_id), conversation=conversation.messages,
+        talks=await talks_with(work, person_id=person_id, limit=_MOST_COPIED),
         purposes=[
             schemas.Purpose.model_validate(f.model_dump(include=set(schemas.Purpose.model_fields)))
             for f in personal_data().fields

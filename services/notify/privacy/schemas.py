@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.notify.wechat.schemas import Said
 
@@ -59,4 +59,5 @@ class PersonalCopy(BaseModel):
     preferences: list[dict[str, Any]]
     messages: list[dict[str, Any]]
     conversation: list[Said]
+    talks: list[Said] = Field(description="conversations with the account manager, on every channel")
     purposes: list[Purpose]

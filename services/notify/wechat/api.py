@@ -11,6 +11,7 @@ from services.kernel.work import Database
 from services.notify import queries
 from services.notify.adapters.wechat.login import Identity
 from services.notify.channel_settings import channel_settings
+from services.notify.conversation import threads
 from services.notify.wechat import accounts, binding, pages, replies, schemas
 
 router = service_router("notify")
@@ -81,7 +82,9 @@ async def conversation(
 @allow("account-manager", "service-desk")
 async def reply(work: Work, person_id: PersonId, body: schemas.ReplyIn) -> schemas.WrittenReply:
     await queries.require_person(work, person_id=person_id)
-    return await replies.write(work, person_id=person_id, text=body.text)
+    written = await replies.write(work, person_id=person_id, text=body.text)
+    await threads.note_reply(work, person_id=person_id, said=body.text)
+    return written
 
 
 @router.get("/wechat/page-signature", summary="本站页面的 JS-SDK 签名 JS-SDK signature of a page of ours")

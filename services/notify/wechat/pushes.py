@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from services.kernel.work import EVERYTHING, Actor, Cause, Database, UnitOfWork
 from services.notify.adapters.wechat.callbacks import Callback, read_callback
 from services.notify.adapters.wechat.events import job_finished
+from services.notify.conversation import inbound
 from services.notify.delivery import outcomes
 from services.notify.directory import confirmation
 from services.notify.directory.vault import PersonKey, vault
@@ -57,7 +58,7 @@ async def handle(database: Database, index: bytes) -> None:
             await _done(work, row)
             if key is not None and row.fields_cipher is not None:
                 callback = read_callback(fields=json.loads(key.open(row.fields_cipher, field="push")))
-                await _apply(work, callback, row.openid_index)
+                await _apply(work, callback, row.openid_index, push_index=index)
     except Exception as error:
         log.exception("push not handled")
         await _note_failure(database, index, type(error).__name__)
@@ -68,7 +69,7 @@ async def open_pushes(work: UnitOfWork, *, limit: int = 100) -> list[bytes]:
     return list((await work.db.execute(query.order_by(_p.received_at).limit(limit))).scalars())
 
 
-async def _apply(work: UnitOfWork, callback: Callback, index: bytes) -> None:
+async def _apply(work: UnitOfWork, callback: Callback, index: bytes, *, push_index: bytes) -> None:
     if callback.event in _FORGET:
         # The revoking person is named inside; both are the sender in every case seen.
         await users.forget(work, openid=callback.text("OpenID") or callback.openid)
@@ -90,6 +91,8 @@ async def _apply(work: UnitOfWork, callback: Callback, index: bytes) -> None:
         await windows.open_window(work, index=index, deed=deed)
     if callback.text("MediaId"):
         await media.want(work, callback, index=index)
+    if not callback.event:
+        await inbound.hear(work, callback, push_index=push_index, openid_index=index)
 
 
 async def _key_of(work: UnitOfWork, row: Row[Any]) -> PersonKey | None:
