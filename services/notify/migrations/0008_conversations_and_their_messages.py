@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision, down_revision, branch_labels, depends_on = "notify_0007", "notify_0006", None, None
+revision, down_revision, branch_labels, depends_on = "notify_0008", "notify_0007", None, None
 
 
 def upgrade() -> None:
