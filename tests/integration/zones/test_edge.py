@@ -204,8 +204,10 @@ async def test_a_kill_of_the_edge_loses_and_doubles_nothing(zones: TwoZones) -> 
     house, people = zones.house, range(2, 32)
     await house.hear(profile("C-1", "A-1"), *(person(f"P-{n}", "C-1", openid=f"o-zone-{n}") for n in people))
     await house.hear(fault(part(1, 1, ("C-1", "A-1"))))
+    half = {"kind": "latency", "api": "message/template/send", "count": len(people) // 2, "delay_s": 3.0}
+    zones.outside("POST", "/sandbox/faults", half)
     await zones.sender.turn()
-    await asyncio.sleep(0.15)
+    await until_written(zones, "sent.jsonl", '"msgid"', 5)
     zones.edge.kill()
     await zones.sender.drain()
     await in_thread(zones.restart_edge)
@@ -213,7 +215,7 @@ async def test_a_kill_of_the_edge_loses_and_doubles_nothing(zones: TwoZones) -> 
         await in_thread(
             zones.outside, "POST", f"/sandbox/followers/o-zone-{n}/deeds", {"deed": "say", "text": f"say-{n}"}
         )
-    await until_spooled(zones, len(people))
+    await until_written(zones, "owed.jsonl", '"kind": "push"', len(people))
     zones.edge.kill()
     await in_thread(zones.restart_edge)
     async with link(zones):
@@ -228,11 +230,11 @@ async def test_a_kill_of_the_edge_loses_and_doubles_nothing(zones: TwoZones) -> 
         assert zones.outside("GET", f"/sandbox/messages?openid=o-zone-{n}&limit=0")["count"] == 1, n
 
 
-async def until_spooled(zones: TwoZones, wanted: int) -> None:
-    file = Path(zones.edge.command.env["KEYLINE_EDGE_SPOOL"]) / "owed.jsonl"
+async def until_written(zones: TwoZones, name: str, word: str, wanted: int) -> None:
+    file = Path(zones.edge.command.env["KEYLINE_EDGE_SPOOL"]) / name
     async with asyncio.timeout(20):
-        while file.read_text().count('"kind": "push"') < wanted:  # noqa: ASYNC110 - looks from outside
-            await asyncio.sleep(0.1)
+        while file.read_text().count(word) < wanted:  # noqa: ASYNC110 - looks from outside
+            await asyncio.sleep(0.02)
 
 
 def test_the_outer_zone_loads_neither_database_nor_broker() -> None:
