@@ -72,10 +72,14 @@ class FanoutHouse:
         ]  # fmt: skip
 
     async def clear(self) -> None:
-        await self.admin.execute(
-            "TRUNCATE notify.delivery, notify.delivery_account, notify.attempt, notify.token_bucket, notify.circuit"
-        )
-        await self.admin.execute("TRUNCATE notify.outbox, notify.outbox_stream")
+        tables = ("delivery", "delivery_account", "attempt", "token_bucket", "circuit", "outbox", "outbox_stream")
+        truncate = f"TRUNCATE {', '.join(f'notify.{table}' for table in tables)}"
+        for _ in range(20):  # where notify runs beside, its transactions lock the same tables in their own order
+            try:
+                await self.admin.execute(truncate)
+                break
+            except asyncpg.DeadlockDetectedError:
+                await asyncio.sleep(0.1)
         await self.admin.execute("CHECKPOINT")
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}/forget") as answer:
             await answer.read()

@@ -84,6 +84,7 @@ async def running_with(stack: Stack, house: FanoutHouse) -> AsyncIterator[Produc
     await engage(house)
     async with running(stack, house):
         producer = Producer(settings=house.settings)
+        await producer.send([])  # connected before many send at once
         try:
             yield producer
         finally:
