@@ -64,7 +64,7 @@ def newest_score(block: Any) -> NewestScore:
         score=hundredths / 100 if hundredths >= 0 else None,
         band=chr(band) if band else None,
         not_scored_because=STORED_REASONS[head["not_scored"]] or None,
-        scheme_version=block.schemes[scheme] if scheme >= 0 else "",
+        scheme_version=block.schemes[scheme] if 0 <= scheme < len(block.schemes) else "",
         indicators=last[_HEAD.itemsize :] if head["measured"] else b"",
         published_at=block.published_at,
     )
