@@ -149,7 +149,7 @@ async def _check_assets(work: UnitOfWork, *, site_id: str, answers: Sequence[Ans
     known = set(found.scalars())
     for n, answer in enumerate(answers):
         if answer.asset_id is not None and answer.asset_id not in known:
-            raise NotFound(what_zh="该场所的设备", what_en="asset of this site", field=f"items.{n}.asset_id")
+            raise NotFound(what_zh="场所的设备", what_en="asset of this site", field=f"items.{n}.asset_id")
 
 
 def _judged(work: UnitOfWork, position: int, answer: Answer) -> tuple[Item, HazardGrade | None]:

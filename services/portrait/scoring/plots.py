@@ -72,7 +72,7 @@ async def score_radar(work: UnitOfWork, *, profile: Row[Any], month: str) -> byt
     row = await score_row(work, customer_id=profile.customer_id, month=month)
     values, result = result_of(row, await scheme_named(work, version=row.scheme_version))
     if result is None:
-        raise NotFound(what_zh="该月指标", what_en="indicators of that month", field="month")
+        raise NotFound(what_zh="月指标", what_en="indicators of that month", field="month")
     axes = []
     for code, name in NAMES.items():
         value, points = values[code].value, result.sub_scores.get(code)
@@ -117,7 +117,7 @@ async def _curve(work: UnitOfWork, *, customer_id: str, first: date, days: int) 
         await work.raw(), usage_point_ids=sorted(held), channel=CHANNELS["active-import"], from_day=first, to_day=end
     )
     if not curves:
-        raise NotFound(what_zh="该期间负荷曲线", what_en="load curve of that period", field="customer_id")
+        raise NotFound(what_zh="期间负荷曲线", what_en="load curve of that period", field="customer_id")
     nobody = np.ones(days, bool)
     for point, row in held.items():
         # A point that was not held adds nothing; one that was held and says nothing leaves a gap.

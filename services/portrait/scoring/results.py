@@ -73,7 +73,7 @@ async def score_row(work: UnitOfWork, *, customer_id: str, month: str, run_id: U
         )
     row: Row[Any] | None = (await work.db.execute(query.where(visible(c.customer_id, work=work)))).first()
     if row is None:
-        raise NotFound(what_zh="该月评分", what_en="score of that month", field="month")
+        raise NotFound(what_zh="月评分", what_en="score of that month", field="month")
     return row
 
 

@@ -162,6 +162,8 @@ async def test_a_hand_over_keeps_the_clock_and_wants_somebody_who_is_there(talk:
         "LEADER", before["due_at"], before["next_step_at"],
     )  # fmt: skip
     assert [t[0] for t in await talk.told("conversation-waiting")] == ["M-1", "LEADER"]
+    audited = await talk.house.rows("SELECT actor FROM notify.audit WHERE action = 'conversation-handed-over'")
+    assert [a["actor"] for a in audited] == ["M-1"], "one row for the hand-over, none for the refused one"
 
 
 async def test_before_lunch_and_over_a_day_off_the_promise_is_for_the_next_service_hours(talk: Talk) -> None:
