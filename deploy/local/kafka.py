@@ -1,5 +1,6 @@
 """One Apache Kafka 4 node in KRaft mode from Maven jars, run directly as a child process. The log persists."""
 
+import fcntl
 import hashlib
 import os
 import re
@@ -41,6 +42,14 @@ def fetch_jars(*, lib: Path) -> None:
     """Fill `lib` by Maven unless it is filled already; raises `KafkaUnavailable` with Maven's own words."""
     if jars_present(lib=lib):
         return
+    lib.parent.mkdir(parents=True, exist_ok=True)
+    with lib.with_name(lib.name + ".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not jars_present(lib=lib):  # nobody else has filled it meanwhile
+            _fetch(lib)
+
+
+def _fetch(lib: Path) -> None:
     fresh = lib.with_name(lib.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     argv = ["mvn", "-q", "-B", "-f", str(KAFKA_FOLDER / "pom.xml"), "dependency:copy-dependencies"]

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-import asyncpg
 import pytest
 
 from services.contracts.examples import example_of
@@ -61,9 +60,18 @@ def address(route: Route, customer_id: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda m: known[m[1]], route.path) + (f"?{query}" if query else "")
 
 
+_OPEN_LETTER = """
+INSERT INTO {service}.dead_letter
+(id, consumer, topic, type, source, event_id, partition, "offset", reason, detail, headers)
+VALUES ('{letter_id}', 't', 't', 't', 't', 't', 0, 0, 'undecodable', '', '{{}}')
+ON CONFLICT (id) DO UPDATE SET status = 'open'"""
+
+
 async def prepare(town: Town, route: Route, *, caller: str) -> None:
     """What the table says has to stand in the database before `caller` calls the route."""
     await _execute(town, [TRUTH.prepare[route.name]] if route.name in TRUTH.prepare else [], caller)
+    if "letter_id" in route.parameters:
+        await _execute(town, [_OPEN_LETTER.format(service=route.service, letter_id=LETTER)], caller)
 
 
 async def _execute(town: Town, said: list[str], caller: str) -> None:
@@ -265,8 +273,6 @@ async def test_a_write_leaves_an_audit_row_and_a_repeat_leaves_none(street: Stre
     admin = await street.town.admin()
     try:
         await prepare(street.town, route, caller=f"auditee-{role}")
-        if "letter_id" in route.parameters:
-            await _open_letter(admin, route.service)
         count = f"SELECT count(*) FROM {route.service}.audit WHERE actor = 'auditee-{role}'"
         before = await admin.fetchval(count)
         key = {"Idempotency-Key": f"audit-of-{abs(hash(route.name))}"}
@@ -293,14 +299,6 @@ async def test_nobody_approves_their_own_request(street: Street, name: str) -> N
         await _execute(street.town, [TRUTH.second_person[name]], caller)
         status, text = await call(street, route, by=caller)
         assert (status, json.loads(text)["title"]) == (403, "self-approval"), role
-
-
-async def _open_letter(admin: asyncpg.Connection, service: str) -> None:
-    await admin.execute(
-        f'INSERT INTO {service}.dead_letter (id, consumer, topic, type, source, event_id, partition, "offset",'
-        " reason, detail, headers) VALUES ($1, 't', 't', 't', 't', 't', 0, 0, 'undecodable', '', '{}')"
-        " ON CONFLICT (id) DO UPDATE SET status = 'open'", LETTER,
-    )  # fmt: skip
 
 
 def test_what_is_audited_elsewhere_is_shown_there() -> None:
