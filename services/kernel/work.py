@@ -84,24 +84,28 @@ class UnitOfWork:
     cause: Cause
     actor: Actor
     scope: Scope
-    _emitted: list[tuple[str, str, str, bytes | None, str]] = field(default_factory=list)
+    _emitted: list[tuple[str, str, str, bytes | None, Cause]] = field(default_factory=list)
     _arrived: list[tuple[str, str]] = field(default_factory=list)
 
-    def new_id(self, purpose: str) -> UUID:
-        """The same id for the same cause and purpose, so that a repeated handler creates the same row."""
-        return uuid5(_IDS, f"{self.service}|{self.cause.source}|{self.cause.id}|{purpose}")
+    def new_id(self, purpose: str, *, cause: Cause | None = None) -> UUID:
+        """The same id for the same cause and purpose, so that a repeated handler creates the same row.
+
+        `cause` where several events are handled in this transaction: which ones share it differs from run to run.
+        """
+        of = cause or self.cause
+        return uuid5(_IDS, f"{self.service}|{of.source}|{of.id}|{purpose}")
 
     def emit(self, event: Event, *, cause: Cause | None = None) -> None:
         """Say `event` when this transaction commits; there is no other way to say it.
 
         `cause` where several events are handled in this transaction and it is not the first of them.
         """
-        self._emitted.append((event.TOPIC, event.key, event.TYPE, event.to_wire(), (cause or self.cause).id))
+        self._emitted.append((event.TOPIC, event.key, event.TYPE, event.to_wire(), cause or self.cause))
 
     def emit_deletion(self, event: type[Event], *, aggregate_id: str) -> None:
         """Say that the aggregate of a compacted topic is gone (a null value)."""
         key = event.key_of(aggregate_id)
-        self._emitted.append((event.TOPIC, key, event.TYPE, None, self.cause.id))
+        self._emitted.append((event.TOPIC, key, event.TYPE, None, self.cause))
 
     def arrived(self, kind: str, reference_id: str) -> None:
         """Wake the events that wait for this reference; they are applied right after the commit."""
@@ -177,13 +181,14 @@ class UnitOfWork:
         )  # fmt: skip
         next_version = {(r[0], r[1]): r[2] - per_key[r[0], r[1]] for r in last}
         common = self._common_headers()
-        rows = []
-        for ordinal, (topic, key, type_, payload, cause_id) in enumerate(self._emitted):
+        rows, said = [], defaultdict[Cause, int](int)
+        for topic, key, type_, payload, cause in self._emitted:
             version = next_version[topic, key] = next_version[topic, key] + 1
-            event_id = self.new_id(f"emit|{ordinal}|{type_}|{key}")
+            event_id = self.new_id(f"emit|{said[cause]}|{type_}|{key}", cause=cause)
+            said[cause] += 1
             own = {
                 "ce_id": str(event_id), "ce_type": type_, "ce_subject": key, "ce_dataschema": f"urn:keyline:{type_}",
-                "ce_causeid": cause_id,
+                "ce_causeid": cause.id,
             }  # fmt: skip
             shard = zlib.crc32(f"{topic}|{key}".encode()) % SHARDS
             rows.append((event_id, topic, key, version, type_, shard, payload, json.dumps({**common, **own})))

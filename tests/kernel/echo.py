@@ -67,23 +67,23 @@ counted = Table("counted", metadata, Column("count_id", String(64), primary_key=
 
 
 async def on_said(event: Said, *, work: UnitOfWork) -> None:
-    await _hear(event, work=work, purpose="heard", cause=work.cause)
+    await _hear(event, work=work, cause=work.cause)
 
 
 async def on_said_together(said: Sequence[Heard[Said]], *, work: UnitOfWork) -> None:
     for event, cause in said:
-        await _hear(event, work=work, purpose=f"heard|{cause.id}", cause=cause)
+        await _hear(event, work=work, cause=cause)
     await work.audit(action="heard-together", object_type="words", object_id="several", rows=len(said))
 
 
-async def _hear(event: Said, *, work: UnitOfWork, purpose: str, cause: Cause) -> None:
+async def _hear(event: Said, *, work: UnitOfWork, cause: Cause) -> None:
     if event.words == "boom":
         raise RuntimeError("a handler's own mistake")
     if event.about:
         known = await work.db.execute(select(stated.c.subject_id).where(stated.c.subject_id == event.about))
         if known.first() is None:
             raise WaitingFor("subject", event.about)
-    row = {"id": work.new_id(purpose), "customer_id": event.customer_id, "words": event.words}
+    row = {"id": work.new_id("heard", cause=cause), "customer_id": event.customer_id, "words": event.words}
     await work.db.execute(heard.insert().values(row))
     await work.audit(action="heard", object_type="words", object_id=str(row["id"]), owner_id=event.customer_id)
     work.emit(Answered(customer_id=event.customer_id, words=event.words), cause=cause)

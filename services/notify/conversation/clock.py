@@ -20,7 +20,7 @@ _STOPPED: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def begin(work: UnitOfWork, *, row: Any) -> dict[str, Any]:
+async def start(work: UnitOfWork, *, row: Any) -> dict[str, Any]:
     """A question waits from now; whoever answers for the customer is asked. What the row becomes."""
     times = await times_for(work, customer_id=row.customer_id)
     owner_id = row.owner_id if row.by_hand else await owner_of(work, customer_id=row.customer_id)

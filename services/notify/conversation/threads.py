@@ -59,7 +59,7 @@ async def hear(
         return Heard(
             conversation_id=row.conversation_id, message_id=message_id, manager=manager, due_at=row.due_at
         )  # fmt: skip
-    begun = await clock.begin(work, row=row)
+    begun = await clock.start(work, row=row)
     manager = await words.name_of(work, person_id=begun["owner_id"])
     if row.answered_at is None or work.now - row.answered_at > RECEIPT_AGAIN:
         text = await receipt.text(work, row=row, person_id=person_id, manager=manager, due_at=begun["due_at"])
@@ -169,7 +169,7 @@ async def rate(work: UnitOfWork, *, conversation_id: UUID, satisfied: bool) -> N
         )
         if (await work.db.execute(other)).first() is None:
             await clock.change(work, conversation_id, {"state": "open", "closed_at": None, "closed_by": None})
-            await clock.begin(work, row=row)
+            await clock.start(work, row=row)
     await _audit(work, "conversation-rated", row, after={"satisfied": satisfied})
 
 

@@ -70,7 +70,7 @@ async def tell_all(work: UnitOfWork, *, happenings: Sequence[Happening]) -> int:
         happened.append((told, [*map(as_system, recipients), *theirs]))
     planned = [
         planning_rows(
-            work, planning_id=work.new_id(f"planning|{h.name}|{h.part}"), version=in_force.version,
+            work, planning_id=work.new_id(f"planning|{h.name}|{h.part}", cause=h.cause), version=in_force.version,
             event_class=event_class, subject_id=h.subject_id, happening=h.name, places=h.places, snapshot=s,
         )
         for h, s in zip(happenings, snapshots, strict=True)

@@ -140,9 +140,8 @@ async def test_photos_come_by_wechat_and_by_our_own_page_and_are_seen_by_the_man
 
 
 async def test_a_doubt_about_a_score_opens_the_thread_with_the_score_and_its_ticket(talk: Talk) -> None:
-    event = ScoreDisputed.model_validate(
-        {**example_of(ScoreDisputed), "customer_id": "C-1", "disputed_by": "P-1"}
-    )  # fmt: skip
+    said = {**example_of(ScoreDisputed), "customer_id": "C-1", "disputed_by": "P-1"}
+    event = ScoreDisputed.from_wire(json.dumps(said).encode())
     await talk.house.hear(event, event)
     conversation_id = await thread(talk)
     seen = await talk.call("GET", f"/conversations/{conversation_id}", by="M-1")
