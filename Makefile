@@ -29,7 +29,7 @@ lint: $(READY) ## ruff, mypy --strict, import boundaries, sizes, numbers, genera
 	$(RUN) -m deploy.reference --check
 
 test: $(READY) ## all tests on an embedded Postgres 18 and a real broker
-	$(RUN) -m pytest -q -m "not long" -n 2 --dist loadgroup --no-loadscope-reorder
+	$(RUN) -m pytest -q -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY) ## the long runs
 	$(RUN) -m pytest -q -m long

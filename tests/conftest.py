@@ -1,4 +1,4 @@
-"""The stack that the tests look at from outside: one Postgres 18 and one broker per session."""
+"""The stack that the tests look at from outside: one Postgres 18 and one broker per process of the tests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,18 +10,6 @@ from deploy.local.broker import Broker, start_broker
 from deploy.local.postgres import EmbeddedPostgres, PostgresServer
 
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-SHARED = ("access",)
-"""Folders whose files share what takes long to build."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file stay in one process (`make test` has two), and those of `SHARED` folders."""
-    for item in items:
-        path = item.path.relative_to(PROJECT / "tests")
-        item.add_marker(pytest.mark.xdist_group(path.parts[0] if path.parts[0] in SHARED else str(path)))
 
 
 @dataclass(frozen=True, kw_only=True)
