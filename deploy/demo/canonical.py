@@ -62,10 +62,6 @@ EXCLUDED: dict[str, str] = {
     "portrait.month_close.finished_at": _WALL,
     "notify.preference.changed_at": _WALL,
     "notify.planning.planned_at": _WALL,
-    **{
-        f"notify.planning.{c}": "a snapshot lists people as they are found; still to be sorted"
-        for c in ("people", "planning_id")
-    },
     "notify.policy_version.entered_at": _WALL,
     "notify.policy_version.confirmed_at": _WALL,
     "notify.engagement.ended_at": _WALL,

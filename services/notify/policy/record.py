@@ -57,7 +57,7 @@ def people_by_customer(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
         customer: {"engaged": [], "charged": [], "listed": [], "told": {}, "reach": {}, "off": {}}
         for customer in snapshot.customers
     }
-    for e in directory.engaged:
+    for e in sorted(directory.engaged, key=lambda e: (e.customer_id, e.person_id)):
         _add(cut, e.customer_id, e.person_id, directory)["engaged"].append(
             [e.person_id, e.role, sorted(e.account_ids), _iso(e.valid_from), _iso(e.valid_to)]
         )
