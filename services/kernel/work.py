@@ -188,7 +188,7 @@ class UnitOfWork:
             said[cause] += 1
             own = {
                 "ce_id": str(event_id), "ce_type": type_, "ce_subject": key, "ce_dataschema": f"urn:keyline:{type_}",
-                "ce_causeid": cause.id,
+                "ce_causeid": cause.id, "ce_traceparent": cause.traceparent,
             }  # fmt: skip
             shard = zlib.crc32(f"{topic}|{key}".encode()) % SHARDS
             rows.append((event_id, topic, key, version, type_, shard, payload, json.dumps({**common, **own})))
@@ -199,7 +199,6 @@ class UnitOfWork:
             "ce_specversion": "1.0",
             "ce_source": f"keyline/{self.service}",
             "ce_time": self.now.isoformat(),
-            "ce_traceparent": self.cause.traceparent,
             "content-type": "application/json",
         }
 

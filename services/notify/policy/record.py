@@ -57,15 +57,15 @@ def people_by_customer(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
         customer: {"engaged": [], "charged": [], "listed": [], "told": {}, "reach": {}, "off": {}}
         for customer in snapshot.customers
     }
-    for e in sorted(directory.engaged, key=lambda e: (e.customer_id, e.person_id)):
+    for e in sorted(directory.engaged, key=lambda e: (e.customer_id, e.person_id, e.role, _iso(e.valid_from) or "")):
         _add(cut, e.customer_id, e.person_id, directory)["engaged"].append(
             [e.person_id, e.role, sorted(e.account_ids), _iso(e.valid_from), _iso(e.valid_to)]
         )
-    for c in directory.charged:
+    for c in sorted(directory.charged, key=lambda c: (c.customer_id, c.person_id, c.role, c.acting_for or "")):
         _add(cut, c.customer_id, c.person_id, directory)["charged"].append(
             [c.person_id, c.role, c.named, c.acting_for, c.on_duty]
         )
-    for person, customer in directory.listed.items():
+    for person, customer in sorted(directory.listed.items()):
         _add(cut, customer, person, directory)["listed"].append(person)
     for person, places in directory.told.items():
         for customer in sorted({p.customer_id for p in places} or snapshot.customers):
