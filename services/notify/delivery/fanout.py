@@ -46,8 +46,8 @@ WITH happened AS (
     coalesce(p.language, 'zh'), $16, $14::text, CASE WHEN $14 = 'suppressed' THEN 'older-than-class-allows' END,
     $12::text[], $17, $18, $19, $20, $21::text[],
     (SELECT o.delivery_id FROM notify.delivery o
-     WHERE cardinality($21) > 0 AND o.person_id = r.person_id AND o.subject_id = h.subject_id
-       AND o.event_class = ANY($21) AND o.state IN ('pending', 'sending') LIMIT 1),
+     WHERE cardinality($28::text[]) > 0 AND o.person_id = r.person_id AND o.subject_id = h.subject_id
+       AND o.event_class = ANY($28) AND o.state IN ('pending', 'sending') ORDER BY o.seq DESC LIMIT 1),
     $13, $22, h.event_at, $23::timestamptz, CASE WHEN $14 = 'delivered' THEN $23 END,
     CASE WHEN $14 = 'delivered' THEN $23 END, CASE WHEN $14 IN ('delivered', 'suppressed') THEN $23 END
   FROM unnest(string_to_array($8, chr(10)), string_to_array($9, chr(10)), string_to_array($10, chr(10))::int[])
@@ -200,6 +200,7 @@ async def _insert(work: UnitOfWork, rule: Rule, new: Sequence[_New]) -> None:
             _FAN_OUT, *_happened(work, some), *_people(some), channels[0], list(channels[1:]), leaves_at, state,
             some[0].told.event_class, rule.priority, rule.mandatory, rule.fallback_seconds, rule.ack, rule.digest,
             list(rule.told_of), leaves_at + timedelta(minutes=rule.give_up_minutes), work.now, *_accounts(some),
+            [*rule.told_of, *rule.follows],
         )  # fmt: skip
         metrics.DELIVERIES.labels(some[0].told.event_class, channels[0], state).inc(len(stored))
         if state == "delivered":

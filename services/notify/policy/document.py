@@ -24,7 +24,8 @@ class _Part(BaseModel):
 
 class Rule(_Part):
     """`channels` is the ladder from first to last; `told_of` restricts the audience to those told of one of
-    these classes; `listed`: the happening itself names its people.
+    these classes; `listed`: the happening itself names its people. A message waits until the person's open ones of
+    `told_of` and `follows` on the same subject have gone or failed.
 
     `mandatory` passes preferences, quiet hours and digests. `quiet` hold waits for the recipient's morning; `digest`
     names what is merged into one message there. `replaces` withdraws the unsent messages of those classes on the same
@@ -36,6 +37,7 @@ class Rule(_Part):
     customer_roles: frozenset[CustomerRole] = frozenset()
     staff_roles: frozenset[StaffRole] = frozenset()
     told_of: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
     listed: bool = False
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=6)]
     priority: Annotated[int, Field(ge=0, le=3)]
@@ -129,7 +131,7 @@ class Policy(_Part):
     @model_validator(mode="after")
     def _endings_have_beginnings(self) -> Self:
         for name, rule in self.classes.items():
-            for other in (*rule.told_of, *rule.replaces):
+            for other in (*rule.told_of, *rule.follows, *rule.replaces):
                 if other not in self.classes:
                     raise ValueError(f"classes.{name}: no such class {other}")
         return self

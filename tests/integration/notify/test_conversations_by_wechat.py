@@ -77,6 +77,19 @@ async def test_what_is_written_straight_to_the_persons_wechat_answers_what_waits
     assert await talk.emitted() == [("conversation-opened", None), ("conversation-answered", True)]
 
 
+async def test_what_is_said_one_after_another_arrives_in_that_order_also_when_wechat_is_slow(talk: Talk) -> None:
+    await talk.say("账单不对")
+    one = f"/conversations/{await thread(talk)}"
+    for text in ("请稍候", "已更正"):
+        await talk.call("POST", f"{one}/answers", by="M-1", body={"text": text}, status=201)
+    await talk.call("POST", f"{one}/close", by="M-1", status=204)
+    for delay_s in (0.6, 0.3):
+        await talk.account.sandbox.arm("latency", api="message/custom/send", delay_s=delay_s)
+    await talk.settle()
+    assert (await talk.shown("openid-1"))[:2] == ["请稍候", "已更正"]
+    assert (await talk.account.sandbox.seen("openid-1"))[-1]["content"]["list"], "whether it helped is asked last"
+
+
 async def test_a_tap_on_the_menu_is_the_customers_word_once(talk: Talk) -> None:
     await talk.say("账单不对")
     conversation_id = await thread(talk)
