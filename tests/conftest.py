@@ -35,4 +35,5 @@ def stack(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) ->
     try:
         yield Stack(postgres=postgres, broker=broker, folder=folder)
     finally:
-        broker.stop()
+        if broker.server is not None:
+            broker.server.kill()  # nobody reads its data again

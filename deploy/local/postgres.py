@@ -81,8 +81,9 @@ class EmbeddedPostgres:
             self._child.stop()
 
     def discard(self) -> None:
-        """Stop, and remove the data wherever they lie; the log stays."""
-        self.stop()
+        """Stop without a checkpoint, and remove the data wherever they lie; the log stays."""
+        if self._child is not None:
+            self._child.stop(asked_by=signal.SIGQUIT)
         shutil.rmtree(self.data if self.folder == self.requested_folder else self.folder, ignore_errors=True)
 
     def kill(self) -> None:

@@ -146,13 +146,16 @@ class Child:
         if url is not None:
             self.wait_until(ready=lambda: _answers(url), timeout_s=self.command.ready_timeout_s)
 
-    def stop(self) -> int | None:
-        """Ask politely, wait `grace_s`, then kill; the exit status, negative if a signal ended it."""
+    def stop(self, *, asked_by: signal.Signals | None = None) -> int | None:
+        """Ask politely, wait `grace_s`, then kill; the exit status, negative if a signal ended it.
+
+        `asked_by` instead of the command's `stop_signal`.
+        """
         if self._process is None:
             return None
         if self.alive:
             self._signal_group(signal.SIGCONT)  # a paused process would sleep through the request
-            os.kill(self._process.pid, self.command.stop_signal)
+            os.kill(self._process.pid, asked_by or self.command.stop_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(self.command.grace_s)
         self._signal_group(signal.SIGKILL)
