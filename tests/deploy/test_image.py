@@ -13,6 +13,7 @@ import pytest
 from deploy import server_secrets
 from deploy.local.postgres import PostgresServer
 from tests.conftest import PROJECT
+from tests.migrated import PASSWORD
 
 DOCKERFILE = PROJECT / "deploy" / "Dockerfile"
 REGENERATE = (
@@ -134,4 +135,6 @@ async def test_the_roles_step_makes_logins_without_any_power_from_secret_files(
                 await mine.execute(f"CREATE TABLE {foreign}.mine (i int)")
             await mine.close()
     finally:
+        for login in server_secrets.LOGINS:  # the server is shared with the tests that come later
+            await admin.execute(f"ALTER ROLE {login} PASSWORD '{PASSWORD}'")
         await admin.close()
