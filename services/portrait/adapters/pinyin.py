@@ -2,13 +2,14 @@
 
 from functools import partial
 
-from pypinyin import Style, pinyin
-
 from services.portrait.rules.search_terms import initials
 
 
 def name_initials(name: str) -> list[str]:
     """First letters of a name, the likeliest reading first: 重庆长安 -> cqca. Letters and digits are kept."""
+    # Here, since its dictionary takes longer to load than most of the service, and few processes read names.
+    from pypinyin import Style, pinyin
+
     # The stub knows texts only; the library documents a list of readings per character as well.
     read = partial(pinyin, name, style=Style.FIRST_LETTER, errors=_as_they_are)  # type: ignore[arg-type]
     ordered = [[likeliest[0], *every] for likeliest, every in zip(read(), read(heteronym=True), strict=True)]

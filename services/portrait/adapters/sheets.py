@@ -7,10 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import pyarrow.parquet
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 from services.portrait.adapters.readings import Hints, Unrecognised
 from services.portrait.adapters.tabular import Row
 
@@ -87,6 +83,10 @@ def _delimiter(first_line: str) -> str:
 
 
 def _xlsx(path: Path) -> Iterator[Row]:
+    # Here, as pyarrow below, since only an import of such a file needs it.
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         with zipfile.ZipFile(path) as packed:
             unpacked = sum(entry.file_size for entry in packed.infolist())
@@ -110,6 +110,8 @@ def _xlsx(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow.parquet
+
     try:
         file = pyarrow.parquet.ParquetFile(path)
     except (pyarrow.ArrowInvalid, OSError) as error:

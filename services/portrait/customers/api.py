@@ -13,7 +13,7 @@ from services.portrait.customers import groups, schemas, selections
 from services.portrait.customers import timeline as timelines
 from services.portrait.customers.briefing import visit_brief
 from services.portrait.customers.search import search
-from services.portrait.documents.visit_brief import visit_brief_pdf
+from services.portrait.documents.brief import VisitBrief
 
 router = service_router("portrait")
 CustomerId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]*$")]
@@ -70,9 +70,16 @@ async def brief(customer_id: CustomerId, work: Work) -> Response:
     profile = await queries.profile_of(work, customer_id=customer_id)
     await work.audit(action="visit-brief-made", object_type="customer", object_id=customer_id, owner_id=customer_id)
     data = await visit_brief(work, profile=profile)
-    body = await asyncio.to_thread(visit_brief_pdf, data)
+    body = await asyncio.to_thread(_as_pdf, data)
     name = f'attachment; filename="{customer_id}-visit-brief.pdf"'
     return Response(body, media_type="application/pdf", headers={"content-disposition": name})
+
+
+def _as_pdf(data: VisitBrief) -> bytes:
+    # Here, since the library of PDF takes longer to load than most of the service, and this route alone needs it.
+    from services.portrait.documents.visit_brief import visit_brief_pdf
+
+    return visit_brief_pdf(data)
 
 
 @router.post("/filters", summary="保存筛选 Save a filter", status_code=201)

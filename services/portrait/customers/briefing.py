@@ -9,7 +9,7 @@ from sqlalchemy import Row, select
 from services.kernel.work import UnitOfWork
 from services.portrait import tables as t
 from services.portrait.customers.calendar import local_day, months_up_to, shifted
-from services.portrait.documents.visit_brief import Section, VisitBrief
+from services.portrait.documents.brief import Section, VisitBrief
 from services.portrait.rules.attention import LEVEL_NAMES
 from services.portrait.rules.classes import CLASS_NAMES, CRITERION_NAMES
 from services.portrait.scoring.results import scores_of

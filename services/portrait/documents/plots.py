@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from math import pi, sin
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+# Imported where it draws: it takes longer to load than the rest of the service, and few processes draw.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -90,6 +92,8 @@ def _shade(axes: Any, periods: NDArray[np.uint8]) -> None:
 
 def heat_map(*, title: str, first: date, kw: NDArray[np.float64]) -> bytes:
     """Days from left to right, hours from top to bottom; what was not reported is grey."""
+    import matplotlib as mpl
+
     with _drawing(9.2, 3.7) as figure:
         axes = figure.add_subplot()
         colours = mpl.colormaps["viridis"].with_extremes(bad="#d5d9dd")
@@ -139,7 +143,10 @@ class _drawing:
     def __init__(self, width: float, height: float) -> None:
         self._size = (width, height)
 
-    def __enter__(self) -> Figure:
+    def __enter__(self) -> "Figure":
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+
         _one_at_a_time.acquire()
         self._style = mpl.rc_context(_STYLE)  # type: ignore[arg-type]
         self._style.__enter__()
@@ -154,7 +161,7 @@ class _drawing:
         _one_at_a_time.release()
 
 
-def _svg(figure: Figure) -> bytes:
+def _svg(figure: "Figure") -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "Keyline"})
     return out.getvalue()

@@ -2,8 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from xml.sax.saxutils import escape
 
 from reportlab.graphics.charts.barcharts import VerticalBarChart
@@ -17,31 +15,12 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, Frame, KeepInFrame, PageTemplate, Paragraph, Spacer, Table, TableStyle
 from reportlab.platypus.doctemplate import BaseDocTemplate
 
+from services.portrait.documents.brief import Section, VisitBrief
+
 FONT = "STSong-Light"
 """One of the Chinese fonts that PDF readers bring themselves, so that none has to be embedded."""
 _MARGIN = 15 * mm
 _INK, _LINE, _BAR = colors.HexColor("#1f2d3a"), colors.HexColor("#c8d0d8"), colors.HexColor("#3b78a8")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """A table with a title; `empty` is said where there are no rows."""
-
-    title: str
-    rows: Sequence[Sequence[str]]
-    empty: str = "无 none"
-
-
-@dataclass(frozen=True, kw_only=True)
-class VisitBrief:
-    """`months` are (month, kWh or None), oldest first."""
-
-    name: str
-    customer_id: str
-    as_of: date
-    facts: Sequence[tuple[str, str]]
-    sections: Sequence[Section]
-    months: Sequence[tuple[str, float | None]]
 
 
 def visit_brief_pdf(brief: VisitBrief) -> bytes:
