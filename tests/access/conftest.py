@@ -7,7 +7,7 @@ from deploy.local.postgres import PostgresServer
 from services.contracts.marketing import Engagement, PersonChanged
 from services.notify.directory.vault import vault
 from services.notify.settings import notify_settings
-from tests.access.house import SERVICES, Street, Town, build_town, served
+from tests.access.house import SERVICES, Served, Street, Town, build_town, served, walked
 from tests.access.rows import MINE, MOMENT, THEIRS, fill, id_of
 
 
@@ -50,7 +50,13 @@ def person(person_id: str, *customer_ids: str, version: int) -> PersonChanged:
     return PersonChanged(person_id=person_id, version=version, name="张三", engagements=engagements)
 
 
+@pytest.fixture(scope="module")
+def services(town: Town) -> Iterator[Served]:
+    with served(town) as opened:
+        yield opened
+
+
 @pytest.fixture
-async def street(town: Town) -> AsyncIterator[Street]:
-    async with served(town) as opened:
+async def street(town: Town, services: Served) -> AsyncIterator[Street]:
+    async with walked(town, services) as opened:
         yield opened

@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -61,18 +63,27 @@ class Town:
         self, service: str, person_id: str, *roles: str, kind: ScopeKind, scope_id: str = "", origin: str = "post"
     ) -> None:
         """By this `origin` the person holds exactly these roles in this service."""
+        await self.grant_all(service, {person_id: roles}, kind=kind, scope_id=scope_id, origin=origin)
+
+    async def grant_all(
+        self, service: str, roles_of: Mapping[str, Sequence[str]], *, kind: ScopeKind, scope_id: str = "",
+        origin: str = "post",
+    ) -> None:  # fmt: skip
+        """The same for many persons, in one transaction."""
         since = datetime.now(UTC) - timedelta(days=1)
-        grants = [
-            Grant(
-                person_id=person_id, role=role, scope_kind=kind, scope_id=scope_id, valid_from=since, valid_to=None
-            )
-            for role in roles
-        ]  # fmt: skip
         database = self.database(service)
-        cause = Cause(id=f"{person_id}-{next(_numbers)}", source="tests", type="grant")
+        cause = Cause(id=f"grants-{next(_numbers)}", source="tests", type="grant")
         actor = Actor(person_id="system:tests")
         async with database.work(role="worker", cause=cause, actor=actor, scope=EVERYTHING) as work:
-            await replace_grants(work, origin=f"test:{origin}:{person_id}", grants=grants)
+            for person_id, roles in roles_of.items():
+                grants = [
+                    Grant(
+                        person_id=person_id, role=role, scope_kind=kind, scope_id=scope_id, valid_from=since,
+                        valid_to=None,
+                    )
+                    for role in roles
+                ]  # fmt: skip
+                await replace_grants(work, origin=f"test:{origin}:{person_id}", grants=grants)
         await database.close()
 
     async def hear(self, service: str, event: Event, *, event_id: str | None = None) -> str:
@@ -103,15 +114,24 @@ async def build_town(server: PostgresServer) -> Town:
 
 
 @dataclass(kw_only=True)
+class Served:
+    """The four services on loopback, and the issuer whose tokens they take."""
+
+    url: str
+    key: ECKey
+    issuer: str
+
+
+@dataclass(kw_only=True)
 class Street:
-    """The served services, and a caller's view of them."""
+    """A caller's view of the served services."""
 
     town: Town
     url: str
     key: ECKey
     issuer: str
-    app: FastAPI
     session: aiohttp.ClientSession
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     def token(self, person_id: str) -> str:
         return issue(key=self.key, issuer=self.issuer, audience=AUDIENCE, person_id=person_id)
@@ -126,7 +146,9 @@ class Street:
         """Status and text; a write carries a fresh idempotency key unless one is given."""
         headers = {"Idempotency-Key": uuid4().hex, **(header or {})}
         if by:
-            headers["Authorization"] = f"Bearer {self.token(by)}"
+            if by not in self._tokens:
+                self._tokens[by] = self.token(by)
+            headers["Authorization"] = f"Bearer {self._tokens[by]}"
         async with self.session.request(method, self.url + path, json=body, data=data, headers=headers) as answer:
             return answer.status, await answer.text(errors="replace")
 
@@ -137,15 +159,40 @@ def _session() -> aiohttp.ClientSession:
 
 
 @contextlib.asynccontextmanager
-async def served(town: Town) -> AsyncIterator[Street]:
-    key = ECKey.generate_key("P-256", {"kid": "test", "use": "sig"}, private=True)
-    issuer_port, port = free_port(), free_port()
-    issuer = f"http://127.0.0.1:{issuer_port}"
-    settings = town.settings.model_copy(update={"oidc_issuer": issuer, "oidc_jwks_url": f"{issuer}/jwks.json"})
-    signing = build_issuer(key=key, issuer=issuer, audience=AUDIENCE, environment="test")
-    app = build_app(list(SERVICES.values()), settings=settings, role="api")
-    async with listening(signing, issuer_port), listening(app, port), _session() as session:
-        yield Street(town=town, url=f"http://127.0.0.1:{port}", key=key, issuer=issuer, app=app, session=session)
+async def walked(town: Town, served: Served) -> AsyncIterator[Street]:
+    async with _session() as session:
+        yield Street(town=town, url=served.url, key=served.key, issuer=served.issuer, session=session)
+
+
+@contextlib.contextmanager
+def served(town: Town) -> Iterator[Served]:
+    """In a thread with a loop of its own, so that many tests, each with its own loop, call the same services."""
+    ready: Future[Served] = Future()
+    over = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(town, ready, over)), name="the served services")
+    thread.start()
+    try:
+        yield ready.result(timeout=60)
+    finally:
+        over.set()
+        thread.join()
+
+
+async def _serve(town: Town, ready: "Future[Served]", over: threading.Event) -> None:
+    try:
+        key = ECKey.generate_key("P-256", {"kid": "test", "use": "sig"}, private=True)
+        issuer_port, port = free_port(), free_port()
+        issuer = f"http://127.0.0.1:{issuer_port}"
+        settings = town.settings.model_copy(update={"oidc_issuer": issuer, "oidc_jwks_url": f"{issuer}/jwks.json"})
+        signing = build_issuer(key=key, issuer=issuer, audience=AUDIENCE, environment="test")
+        app = build_app(list(SERVICES.values()), settings=settings, role="api")
+        async with listening(signing, issuer_port), listening(app, port):
+            ready.set_result(Served(url=f"http://127.0.0.1:{port}", key=key, issuer=issuer))
+            await asyncio.to_thread(over.wait)
+    except BaseException as error:
+        if ready.done():
+            raise
+        ready.set_exception(error)
 
 
 @contextlib.asynccontextmanager
