@@ -14,8 +14,6 @@ from uuid import uuid4
 
 import aiohttp
 import asyncpg
-import uvicorn
-from fastapi import FastAPI
 from joserfc.jwk import ECKey
 from pydantic import SecretStr
 
@@ -35,6 +33,7 @@ from services.kernel.work import EVERYTHING, Actor, Cause, Database
 from services.notify.manifest import SERVICE as NOTIFY
 from services.outage.manifest import SERVICE as OUTAGE
 from services.portrait.manifest import SERVICE as PORTRAIT
+from tests.listening import listening
 from tests.migrated import PASSWORD, dsn_of, empty_database
 
 SERVICES: dict[str, Service] = {s.name: s for s in (INSPECTION, OUTAGE, PORTRAIT, NOTIFY)}
@@ -193,17 +192,3 @@ async def _serve(town: Town, ready: "Future[Served]", over: threading.Event) -> 
         if ready.done():
             raise
         ready.set_exception(error)
-
-
-@contextlib.asynccontextmanager
-async def listening(app: FastAPI, port: int) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not task.done(), "the server ended while starting"
-        await asyncio.sleep(0.02)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task

@@ -21,8 +21,9 @@ from services.kernel.auth.grants import access_of
 from services.kernel.hot_reads import call_of
 from services.kernel.work import Actor, Cause, set_scope
 from services.portrait.customers.one_customer import READ_CUSTOMER
-from tests.access.house import AUDIENCE, SERVICES, Street, Town, listening
+from tests.access.house import AUDIENCE, SERVICES, Street, Town
 from tests.access.rows import MINE, THEIRS
+from tests.listening import listening
 
 PATH = "/portrait/v1/customers"
 STAFF = ["account-manager", "department-head"]

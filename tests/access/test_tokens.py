@@ -16,7 +16,8 @@ from joserfc.jwk import ECKey, RSAKey
 
 from deploy.local.processes import free_port
 from services.kernel.app import build_app
-from tests.access.house import AUDIENCE, SERVICES, Town, listening
+from tests.access.house import AUDIENCE, SERVICES, Town
+from tests.listening import listening
 
 
 @dataclass(kw_only=True)

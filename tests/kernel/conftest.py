@@ -1,12 +1,12 @@
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.processes import Child, Command
-from tests.conftest import PROJECT, Stack
+from services.kernel.auth.dev_issuer import build_issuer
+from tests.conftest import Stack
 from tests.kernel.house import AUDIENCE, EchoHouse, open_house
+from tests.listening import listening
 
 
 @pytest.fixture
@@ -27,25 +27,8 @@ async def echo(idle: EchoHouse) -> EchoHouse:
 
 
 @pytest.fixture
-async def signed(echo: EchoHouse, tmp_path: Path) -> AsyncIterator[EchoHouse]:
+async def signed(echo: EchoHouse) -> AsyncIterator[EchoHouse]:
     """The running service with the development issuer beside it."""
-    issuer = Child(
-        Command(
-            name="issuer",
-            argv=[
-                sys.executable, "-m", "services.kernel.auth.dev_issuer",
-                "--port", str(echo.issuer_port), "--key-file", str(tmp_path / "issuer.json"),
-            ],
-            log_path=tmp_path / "issuer.log",
-            env={"KEYLINE_ENVIRONMENT": "test", "KEYLINE_OIDC_ISSUER": echo.issuer, "KEYLINE_OIDC_AUDIENCE": AUDIENCE},
-            cwd=PROJECT,
-            ready_url=f"{echo.issuer}/jwks.json",
-            ready_timeout_s=30,
-        )
-    )  # fmt: skip
-    issuer.start()
-    issuer.wait_ready()
-    try:
+    issuer = build_issuer(key=echo.key, issuer=echo.issuer, audience=AUDIENCE, environment="test")
+    async with listening(issuer, echo.issuer_port):
         yield echo
-    finally:
-        issuer.kill()
