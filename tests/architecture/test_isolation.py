@@ -118,9 +118,7 @@ async def test_a_service_starts_from_a_folder_that_holds_nothing_but_itself(
     (alone / "services").mkdir(parents=True)
     (alone / "services" / "__init__.py").touch()
     for part in ("kernel", "contracts", name):
-        shutil.copytree(
-            PROJECT / "services" / part, alone / "services" / part, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(PROJECT / "services" / part, alone / "services" / part)
     async with started(stack, module=f"services.{name}", services=(name,), cwd=alone, logs=tmp_path) as url:
         assert await _paths(url) == _published(name)
 

@@ -185,10 +185,10 @@ async def test_real_faults_fire_their_alerts_and_mending_clears_them(watched: Wa
     await watched.send(PostAssigned(post_id="POST-1", version=1, grants=(everything,)))
     await asyncio.sleep(5)
     assert await watched.firing() == set(), "alerts without a fault"
+    await watched.send(_bill("A-missing"))  # its alert is due after half a minute
     await _exposes_what_the_kernel_declares(watched)
     await _a_stopped_process(watched)
     await _a_dead_letter(watched)
-    await watched.send(_bill("A-missing"))
     await _a_poisoned_partition(watched)
     await watched.until("KeylineWaitingReferences", firing=True)
     await watched.send(archive("C-missing"))

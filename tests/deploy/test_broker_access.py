@@ -6,7 +6,7 @@ import ssl
 import sys
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from services.kernel.migrate import ROLES, ensure_roles, migrate
 from services.kernel.settings import KernelSettings, MissingSecret
 from tests.access.house import SERVICES
 from tests.conftest import PROJECT
+from tests.migrated import PASSWORD
 
 pytestmark = pytest.mark.skipif(java_version() is None, reason="needs Java for Apache Kafka")
 TOPICS = sorted({t.name for s in SERVICES.values() for t in s.topics})
@@ -131,13 +132,18 @@ async def _may_read(settings: KernelSettings, topic: str) -> bool:
     return True
 
 
+async def _may(settings: KernelSettings, topic: str) -> tuple[bool, bool]:
+    """Whether it may write and read."""
+    return await _may_write(settings, topic), await _may_read(settings, topic)
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 async def test_a_service_reads_and_writes_what_its_manifest_lists_and_nothing_else(
     locked: Locked, topics: list[str], name: str
 ) -> None:
     settings, wrong = locked.settings(name), []
-    for topic in TOPICS:
-        may = (await _may_write(settings, topic), await _may_read(settings, topic))
+    answers = await asyncio.gather(*[_may(settings, topic) for topic in TOPICS])
+    for topic, may in zip(TOPICS, answers, strict=True):
         if may != (topic in OWN[name], topic in HEARD[name]):
             wrong.append(f"{topic}: writes {may[0]}, reads {may[1]}")
     print(f"{name}: {len(TOPICS)} topics, writes {len(OWN[name])}, reads {len(HEARD[name] & set(TOPICS))}")
@@ -228,14 +234,18 @@ async def test_rights_follow_the_manifests_also_when_they_get_fewer(locked: Lock
 
 
 @pytest.fixture
-async def database(postgres: PostgresServer, locked: Locked) -> KernelSettings:
+async def database(postgres: PostgresServer, locked: Locked) -> AsyncIterator[KernelSettings]:
     settings = locked.settings(
         "outage", database_host=postgres.host, database_port=postgres.port, database_name="postgres"
     )
-    passwords = {f"outage_{role}": settings.password_of(f"outage_{role}") for role in ROLES}
-    await ensure_roles(admin_dsn=postgres.superuser_dsn, service="outage", passwords=passwords)
-    await migrate(service=SERVICES["outage"], settings=settings)
-    return settings
+    own = {f"outage_{role}": settings.password_of(f"outage_{role}") for role in ROLES}
+    await ensure_roles(admin_dsn=postgres.superuser_dsn, service="outage", passwords=own)
+    try:
+        await migrate(service=SERVICES["outage"], settings=settings)
+        yield settings
+    finally:  # the server is shared with the tests that come later
+        shared = dict.fromkeys(own, PASSWORD)
+        await ensure_roles(admin_dsn=postgres.superuser_dsn, service="outage", passwords=shared)
 
 
 async def test_a_service_runs_signed_in_as_itself(
