@@ -1,7 +1,8 @@
-"""Which HTTP client carries messages to a provider: the product's transport against httpx, at one concurrency."""
+"""What carries messages to a provider: the product's transport against aiohttp and httpx, at one concurrency."""
 
 import asyncio
 import hashlib
+import json
 import statistics
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 
 from bench.frame import Benchmark, Measured, Size, Variant
@@ -59,6 +61,19 @@ async def with_transport(url: str, wanted: Sequence[dict[str, object]]) -> Measu
         return await send_all(lambda body: transport.call(path=PATH, query={"access_token": "t"}, body=body), wanted)
 
 
+async def with_aiohttp(url: str, wanted: Sequence[dict[str, object]]) -> Measured:
+    timeout = aiohttp.ClientTimeout(total=8.0, sock_connect=3.0)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENT), timeout=timeout) as client:
+
+        async def send(body: dict[str, object]) -> dict[str, Any]:
+            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            async with client.post(url + PATH, params={"access_token": "t"}, data=data) as answer:
+                found: dict[str, Any] = json.loads(await answer.read())
+                return found
+
+        return await send_all(send, wanted)
+
+
 async def with_httpx(url: str, wanted: Sequence[dict[str, object]]) -> Measured:
     limits = httpx.Limits(max_connections=CONCURRENT, max_keepalive_connections=CONCURRENT)
     async with httpx.AsyncClient(limits=limits, timeout=8.0) as client:
@@ -88,8 +103,12 @@ async def http_clients(_: Stack, size: Size) -> AsyncIterator[Sequence[Variant]]
             sink.wait_ready()
             yield [
                 Variant(
-                    name="transport", what="the product's transport over aiohttp, one pool",
+                    name="transport", what="the product's transport over its own connections",
                     run=lambda: with_transport(url, wanted),
+                ),
+                Variant(
+                    name="aiohttp", what="one aiohttp.ClientSession with as many connections, kept alive",
+                    run=lambda: with_aiohttp(url, wanted), target=1.5,
                 ),
                 Variant(
                     name="httpx", what="one httpx.AsyncClient with as many connections, kept alive",

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from multidict import CIMultiDict
 from yarl import URL
 
+from services.notify.adapters.origin import AnswerTooLarge, NoAnswer, NotSent, Origin, OriginLimits, head_of
 from services.notify.adapters.wechat.errors import WechatUnreachable, refusal
 
 OFFICIAL_BASE_URL = "https://api.weixin.qq.com"
 _MAX_ANSWER_BYTES = 256 * 1024
 _RID = re.compile(r"rid:\s*([0-9A-Za-z-]+)")
-_HEADERS = CIMultiDict({"Content-Type": "application/json; charset=utf-8"})
+_CONTENT_TYPE = "application/json; charset=utf-8"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -34,7 +34,10 @@ class TransportLimits:
 
 
 class Transport:
-    """POST and GET of JSON; one pool per account. Used as an async context manager."""
+    """POST and GET of JSON; one pool per account. Used as an async context manager.
+
+    POST is the hot path and has connections of its own; what is asked for now and then goes through aiohttp.
+    """
 
     def __init__(self, *, base_url: str = OFFICIAL_BASE_URL, limits: TransportLimits | None = None) -> None:
         parts = urlsplit(base_url)
@@ -44,18 +47,25 @@ class Transport:
         self._limits = limits or TransportLimits()
         self._slots = asyncio.Semaphore(self._limits.max_connections)
         self._session: aiohttp.ClientSession | None = None
-        self._last_url: tuple[tuple[str, tuple[tuple[str, str], ...]], URL] | None = None
+        self._origin: Origin | None = None
+        self._last_head: tuple[tuple[str, Mapping[str, str]], bytes] | None = None
 
     async def __aenter__(self) -> Self:
         limits = self._limits
+        self._origin = Origin(
+            url=URL(self._base_url),
+            limits=OriginLimits(
+                connect_timeout_s=limits.connect_timeout_s, read_timeout_s=limits.read_timeout_s,
+                total_timeout_s=limits.total_timeout_s,
+            ),
+        )  # fmt: skip
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limits.max_connections),
             timeout=aiohttp.ClientTimeout(
                 total=limits.total_timeout_s,
                 connect=limits.connect_timeout_s,
                 sock_connect=limits.connect_timeout_s,
-                # Where the whole call ends sooner, a timer for each read would only cost.
-                sock_read=limits.read_timeout_s if limits.read_timeout_s < limits.total_timeout_s else None,
+                sock_read=limits.read_timeout_s,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
@@ -63,6 +73,9 @@ class Transport:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._origin is not None:
+            self._origin.close()
+            self._origin = None
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -95,36 +108,46 @@ class Transport:
         else:
             await self._slots.acquire()
         try:
-            return await self._exchange(path, query, payload, most_bytes)
+            if payload is None:
+                return await self._get(path, query, most_bytes)
+            return await self._post(path, query, payload, most_bytes)
         finally:
             self._slots.release()
 
-    async def _exchange(self, path: str, query: Mapping[str, str], payload: bytes | None, most_bytes: int) -> bytes:
+    async def _post(self, path: str, query: Mapping[str, str], payload: bytes, most_bytes: int) -> bytes:
+        if self._origin is None:
+            raise RuntimeError("use the client inside `async with`")
+        try:
+            status, answer = await self._origin.post(head=self._head(path, query), body=payload, most_bytes=most_bytes)
+        except NotSent as error:
+            raise WechatUnreachable(reason=str(error), ambiguous=False) from None
+        except AnswerTooLarge as error:
+            raise AnswerTooLong(reason=str(error), ambiguous=True) from None
+        except NoAnswer as error:
+            raise WechatUnreachable(reason=str(error), ambiguous=True) from None
+        return _of_status(status, answer)
+
+    async def _get(self, path: str, query: Mapping[str, str], most_bytes: int) -> bytes:
         if self._session is None:
             raise RuntimeError("use the client inside `async with`")
         # `from None`: the library's messages hold the whole url and with it the access token.
+        url = URL(self._base_url + path).with_query(query)
+        headers = {"Content-Type": _CONTENT_TYPE}
         try:
-            async with self._session.request(
-                "GET" if payload is None else "POST",
-                self._url(path, tuple(query.items())),
-                data=payload,
-                headers=_HEADERS,
-                allow_redirects=False,
-            ) as response:
+            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
                 answer = await _read_capped(response, most_bytes)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise WechatUnreachable(reason=type(error).__name__, ambiguous=False) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise WechatUnreachable(reason=type(error).__name__, ambiguous=True) from None
-        if response.status != 200:
-            raise WechatUnreachable(reason=f"HTTP {response.status}", ambiguous=response.status >= 500)
-        return answer
+        return _of_status(response.status, answer)
 
-    def _url(self, path: str, query: tuple[tuple[str, str], ...]) -> URL:
+    def _head(self, path: str, query: Mapping[str, str]) -> bytes:
         """One address serves all messages under a token: it is put together once, the last one is kept."""
-        if self._last_url is None or self._last_url[0] != (path, query):
-            self._last_url = ((path, query), URL(self._base_url + path).with_query(query))
-        return self._last_url[1]
+        if self._last_head is None or self._last_head[0] != (path, query):
+            url = URL(self._base_url + path).with_query(query)
+            self._last_head = ((path, query), head_of(url, content_type=_CONTENT_TYPE))
+        return self._last_head[1]
 
 
 class AnswerTooLong(WechatUnreachable):
@@ -132,15 +155,18 @@ class AnswerTooLong(WechatUnreachable):
 
 
 async def _read_capped(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-    length = response.content_length
-    if length is not None and length <= most_bytes and "Content-Encoding" not in response.headers:
-        return await response.read()
     answer = bytearray()
     async for chunk in response.content.iter_any():
         answer += chunk
         if len(answer) > most_bytes:
             raise AnswerTooLong(reason="answer too long", ambiguous=True)
     return bytes(answer)
+
+
+def _of_status(status: int, answer: bytes) -> bytes:
+    if status != 200:
+        raise WechatUnreachable(reason=f"HTTP {status}", ambiguous=status >= 500)
+    return answer
 
 
 def _encode(body: Mapping[str, object]) -> bytes:
