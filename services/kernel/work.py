@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import msgspec
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import MetaData
@@ -22,6 +23,7 @@ from services.kernel.settings import DatabaseRole, KernelSettings
 from services.kernel.tables import SHARDS, KernelTables, kernel_tables
 
 _IDS = uuid5(NAMESPACE_URL, "keyline")
+_JSON = msgspec.json.Encoder()
 
 _NUMBER = """
 INSERT INTO "{schema}".outbox_stream AS s (aggregatetype, aggregateid, version)
@@ -191,7 +193,7 @@ class UnitOfWork:
                 "ce_causeid": cause.id, "ce_traceparent": cause.traceparent,
             }  # fmt: skip
             shard = zlib.crc32(f"{topic}|{key}".encode()) % SHARDS
-            rows.append((event_id, topic, key, version, type_, shard, payload, json.dumps({**common, **own})))
+            rows.append((event_id, topic, key, version, type_, shard, payload, _JSON.encode(common | own).decode()))
         await connection.execute(_SAY.format(schema=schema), *map(list, zip(*rows, strict=True)))
 
     def _common_headers(self) -> dict[str, str]:

@@ -60,9 +60,11 @@ def _per_customer(work: UnitOfWork, row: Mapping[str, Any], places: Iterable[Pla
     accounts: dict[str, list[str]] = {}
     for place in sorted(places):
         accounts.setdefault(place.customer_id, []).append(place.account_id)
-    common = {name: row[name] for name in ("cause_type", "cause_id", "subject_id", "person_id", "channel")}
-    if row["channel"] == "chat":  # to others it is WeChat; which of its messages is our matter
-        common["channel"] = "wechat"
-    common |= {"delivery_id": str(row["delivery_id"]), "occurred_at": work.now}
+    common = {
+        "cause_type": row["cause_type"], "cause_id": row["cause_id"], "subject_id": row["subject_id"],
+        "person_id": row["person_id"], "delivery_id": str(row["delivery_id"]), "occurred_at": work.now,
+        # To others a conversation's message is WeChat; which of its messages is our matter.
+        "channel": "wechat" if row["channel"] == "chat" else row["channel"],
+    }  # fmt: skip
     told = accounts or {row["customer_id"]: []}
     return [{**common, "customer_id": c, "account_ids": tuple(a[:500])} for c, a in sorted(told.items())]

@@ -104,9 +104,9 @@ async def _claim_for(
     ready = await _resendable(work, provider, _one_to_try(rows, standing.probe_templates))
     ready = await checks.still_wanted(work, ready)
     ready = await _within_recipients(work, provider, limits, ready)
+    leased = await _lease(work, provider, channel, ready)
     result.messages = [
-        replace(m, after_s=max(allowance.due_s(nth), 0.0))
-        for nth, m in enumerate(await _lease(work, provider, channel, ready))
+        replace(m, after_s=later) if (later := allowance.due_s(nth)) > 0 else m for nth, m in enumerate(leased)
     ]
     await allowance.spend(len(result.messages))
     if shut:

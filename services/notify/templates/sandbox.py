@@ -1,6 +1,7 @@
 """Templates that people edit: names, conditions, one filter and nothing else; no loop, no call, no attribute."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -91,9 +92,16 @@ def _compiled(source: str) -> Any:
     return _environment().from_string(source)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A source that is no more than texts, names and shortened names (name, longest); such are most of all fields."""
+
+    parts: tuple[str | tuple[str, int | None], ...]
+    names: frozenset[str]
+
+
 @lru_cache(maxsize=2_000)
-def _plain(source: str) -> tuple[str | tuple[str, int | None], ...] | None:
-    """The source as texts, names and shortened names, if it is no more than that; such are most of all fields."""
+def _plain(source: str) -> _Plain | None:
     parts: list[str | tuple[str, int | None]] = []
     for output in _environment().parse(source).body:
         for node in output.nodes if isinstance(output, nodes.Output) else [output]:
@@ -108,30 +116,34 @@ def _plain(source: str) -> tuple[str | tuple[str, int | None], ...] | None:
                 parts.append((node.node.name, size.value))
             else:
                 return None
-    return tuple(parts)
+    return _Plain(tuple(parts), frozenset(part[0] for part in parts if not isinstance(part, str)))
 
 
-def _filled(parts: Sequence[str | tuple[str, int | None]], context: Mapping[str, Any]) -> str:
-    return "".join(
-        part if isinstance(part, str) else str(context[part[0]]) if part[1] is None
-        else short(context[part[0]], part[1])
-        for part in parts
-    )  # fmt: skip
+def _filled(plain: _Plain, context: Mapping[str, Any]) -> str:
+    text = ""
+    for part in plain.parts:
+        if isinstance(part, str):
+            text += part
+        else:
+            name, longest = part
+            text += str(context[name]) if longest is None else short(context[name], longest)
+    return text
 
 
 def render_all(sources: Sequence[str], context: Mapping[str, Any]) -> list[str]:
     """The texts of several sources over one context. Raises `jinja2.UndefinedError` for a name that it lacks."""
     shared, texts = None, []
     for source in sources:
-        parts = _plain(source)
-        if parts is not None and all(isinstance(part, str) or part[0] in context for part in parts):
-            texts.append(_filled(parts, context))
-            continue
-        template = _compiled(source)
-        shared = shared or template.new_context(dict(context), shared=True)
-        texts.append("".join(template.root_render_func(shared)))
-    if any(len(text) > MOST_TEXT_CHARS for text in texts):
-        raise BadTemplate(zh=f"文本超过 {MOST_TEXT_CHARS} 字", en=f"the text exceeds {MOST_TEXT_CHARS} characters")
+        plain = _plain(source)
+        if plain is not None and plain.names <= context.keys():
+            text = _filled(plain, context)
+        else:
+            template = _compiled(source)
+            shared = shared or template.new_context(dict(context), shared=True)
+            text = "".join(template.root_render_func(shared))
+        if len(text) > MOST_TEXT_CHARS:
+            raise BadTemplate(zh=f"文本超过 {MOST_TEXT_CHARS} 字", en=f"the text exceeds {MOST_TEXT_CHARS} characters")
+        texts.append(text)
     return texts
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.notify.adapters.wechat.fields import FIELD_RULES, CannotShorten, field_type, shorten
+from services.notify.adapters.wechat.fields import FIELD_RULES, CannotShorten, FieldRule, field_type, shorten
 from services.notify.templates.facts import FactType, context_of
 from services.notify.templates.sandbox import MOST_SOURCE_CHARS, render_all
 
@@ -199,10 +199,15 @@ def wechat_fields(
     )
 
 
+@lru_cache(maxsize=1_000)
+def _rule_of(field_name: str) -> FieldRule:
+    return FIELD_RULES[field_type(field_name)]
+
+
 def _fitted(value: str, field_name: str) -> str:
     """Free text may be cut; every other type keeps its value or is refused by the provider, never falsified."""
     line = " ".join(value.split())
     try:
-        return shorten(rule=FIELD_RULES[field_type(field_name)], value=line)
+        return shorten(rule=_rule_of(field_name), value=line)
     except CannotShorten:
         return line
