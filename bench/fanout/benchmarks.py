@@ -12,7 +12,7 @@ from services.notify.rules.limits import Limit
 
 CREATE = "delivery.fanout: one INSERT..SELECT over the directory with the accounts of all, conflict-free"
 ONE_BY_ONE = "two inserts and a commit for each recipient, prepared statements, one connection"
-SEND = "notify's sender: claims of hundreds under lease, its own connections, marked in batches with an event for each message"
+SEND = "notify's sender: claims of hundreds under lease, own connections, marked in batches with an event for each"
 RAW = "the same bodies posted by an aiohttp loop of 64, without a database"
 USUAL = "16 workers: FOR UPDATE SKIP LOCKED of one message, httpx POST, UPDATE and INSERT, commit"
 
