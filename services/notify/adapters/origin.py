@@ -132,7 +132,8 @@ class _Connection(asyncio.Protocol):
         self._most_bytes = 0
         self._on_wire = 0
         self._keeps = True
-        self._forget()
+        self._pieces: list[bytes] = []
+        self._in_body = self._framed = False
         self.heard_at = self._loop.time()
 
     @property
@@ -224,7 +225,7 @@ class _Connection(asyncio.Protocol):
         self.abort()
 
     def _forget(self) -> None:
-        self._pieces: list[bytes] = []
+        self._pieces = []
         self._in_body = self._framed = False
 
     def _on_time(self) -> None:

@@ -112,8 +112,10 @@ def test_one_connection_serves_call_after_call(on_loop: Run) -> None:
 
 
 def test_as_many_connections_as_calls_under_way(on_loop: Run) -> None:
+    slow: list[Step] = [0.1, GOOD]
+
     async def case() -> None:
-        async with calling(*[[0.1, GOOD]] * 10) as (server, call):
+        async with calling(*[slow] * 10) as (server, call):
             assert await asyncio.gather(*[call() for _ in range(5)]) == [(200, b"ok")] * 5
             assert await asyncio.gather(*[call() for _ in range(5)]) == [(200, b"ok")] * 5
         assert server.connections == 5
