@@ -16,15 +16,16 @@ from services.portrait.customers.calendar import shifted
 from services.portrait.metering.store import SCHEMA, Connection
 from services.portrait.rules.shift_pattern import SHIFTS
 from services.portrait.rules.terms import terms_in_force
+from services.portrait.scoring.customer_range import between
 
 _TERMS = f"""
 SELECT customer_id, account_id, valid_from, valid_to, industry_class, contract_capacity_kva::float8,
   operating_capacity_kva::float8, coalesce(contract_demand_kw, 0)::float8
-FROM {SCHEMA}.account_terms WHERE customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)
+FROM {SCHEMA}.account_terms WHERE {between("customer_id")}
 ORDER BY account_id, valid_from"""
 _SHIFTS = f"""
 SELECT customer_id, effective_from, shift FROM {SCHEMA}.customer_shift
-WHERE customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2) ORDER BY customer_id, effective_from"""
+WHERE {between("customer_id")} ORDER BY customer_id, effective_from"""
 
 
 class _Terms(NamedTuple):

@@ -20,9 +20,10 @@ from services.portrait.rules.month_facts import Facts, month_index
 from services.portrait.rules.score_block import RECORD
 from services.portrait.scoring.agreements import read_agreements
 from services.portrait.scoring.compute import HISTORY_MONTHS, Chunk, ScoringPlan, results
+from services.portrait.scoring.customer_range import between
 from services.portrait.scoring.month_facts import refresh
 
-_RANGE = "customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2)"
+_RANGE = between("customer_id")
 _CUSTOMERS = f"SELECT customer_id FROM {SCHEMA}.customer WHERE {_RANGE} ORDER BY customer_id"
 _FACTS = f"""
 SELECT customer_id, substring(facts FROM 1 FOR CASE length(facts) WHEN {facts_rule.NARROW.itemsize}
@@ -34,7 +35,7 @@ FROM {SCHEMA}.month_facts WHERE {_RANGE} AND month >= $3 AND month < $4 AND fact
 _BANDS_BEFORE = f"""
 SELECT DISTINCT ON (s.customer_id) s.customer_id, s.band FROM {SCHEMA}.score s
 JOIN {SCHEMA}.score_run r USING (run_id)
-WHERE s.customer_id > $1 AND ($2::text IS NULL OR s.customer_id <= $2)
+WHERE {between("s.customer_id")}
   AND s.month < $3 AND s.band IS NOT NULL AND r.published_at IS NOT NULL AND NOT r.trial
 ORDER BY s.customer_id, s.month DESC, r.published_at DESC, s.run_id"""
 # Ids hold no comma; joined they cross at a fraction of what an array of them costs the client.

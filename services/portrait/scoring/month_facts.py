@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from services.portrait.metering.store import SCHEMA, Connection
 from services.portrait.rules import month_facts as rule
 from services.portrait.rules.day_block import CHANNELS, MISSING, slots_per_day
+from services.portrait.scoring.customer_range import between
 
 _ACTIVE, _LAGGING, _LEADING = CHANNELS["active-import"], CHANNELS["reactive-lagging"], CHANNELS["reactive-leading"]
 AT_ONCE = 250
@@ -21,7 +22,7 @@ AT_ONCE = 250
 
 _STALE = f"""
 SELECT customer_id, month FROM {SCHEMA}.month_facts
-WHERE customer_id > $1 AND ($2::text IS NULL OR customer_id <= $2) AND month >= $3 AND month < $4 AND stale
+WHERE {between("customer_id")} AND month >= $3 AND month < $4 AND stale
 ORDER BY customer_id, month FOR UPDATE"""
 _HELD = f"""
 SELECT customer_id, usage_point_id, greatest(from_day, $2), least(coalesce(to_day, $3), $3)
