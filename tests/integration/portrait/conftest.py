@@ -1,5 +1,6 @@
 """One empty, migrated database per test."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from deploy.local.processes import free_port
 from services.kernel.settings import KernelSettings
 from services.kernel.work import Database
 from services.portrait.manifest import SERVICE
-from tests.integration.portrait.house import AUDIENCE, Portrait
+from tests.integration.portrait.house import AUDIENCE, NOW, Portrait
 from tests.migrated import PASSWORD, dsn_of, empty_database
 
 
@@ -28,6 +29,8 @@ async def portrait(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Po
         oidc_issuer=issuer,
         oidc_audience=AUDIENCE,
         oidc_jwks_url=f"{issuer}/jwks.json",
+        as_of=NOW,
+        as_of_started_at=time.time(),
     )
     database = Database(service="portrait", metadata=SERVICE.metadata, settings=settings)
     yield Portrait(settings=settings, dsn=dsn_of(postgres, name), database=database, folder=tmp_path)

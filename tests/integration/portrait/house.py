@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from services.kernel.app import build_app
 from services.kernel.auth.dev_issuer import build_issuer, issue, load_key
 from services.kernel.auth.grants import Grant, ScopeKind, replace_grants
 from services.kernel.broker import Record
+from services.kernel.clock import BUSINESS_ZONE
 from services.kernel.consumer import Applier, Releaser
 from services.kernel.jobs import JobRunner
 from services.kernel.manifest import Rejected
@@ -30,7 +31,8 @@ from services.portrait.manifest import SERVICE
 from services.portrait.scoring.worker import ScoringWorker
 
 AUDIENCE = "keyline-tests"
-NOW = datetime.now(UTC)
+NOW = datetime.combine(datetime.now(BUSINESS_ZONE).date(), time(12), tzinfo=BUSINESS_ZONE).astimezone(UTC)
+"""The business hour at which each test begins: noon, so that no test's day ends before the test does."""
 numbers = count(1)
 
 
