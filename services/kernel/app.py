@@ -1,6 +1,6 @@
 """One ASGI app for one service or for all four: equal URLs in both."""
 
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -19,18 +19,6 @@ from services.kernel.settings import KernelSettings
 from services.kernel.veil import Veiling, pseudonyms_of
 
 
-class House(FastAPI):
-    """The framework with a way past it: what is plain and hot is answered before any of its layers."""
-
-    hot_routes: HotRoutes
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if (hot := self.hot_routes.plain(scope)) is not None:
-            await self.hot_routes.answer(*hot, scope=scope, send=send)
-        else:
-            await super().__call__(scope, receive, send)
-
-
 def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Role = "all") -> FastAPI:
     runtimes = [Runtime(service=s, settings=settings, role=role) for s in services]
     for runtime in runtimes:
@@ -46,7 +34,7 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
             yield
 
     name = "+".join(s.name for s in services)
-    app = House(
+    app = FastAPI(
         title="Keyline " + " / ".join(f"{s.title_zh} {s.title_en}" for s in services),
         version="1",
         lifespan=lifespan,
@@ -59,7 +47,7 @@ def build_app(services: Sequence[Service], *, settings: KernelSettings, role: Ro
     app.state.veils = _veils(services, settings) if role in ("api", "all") else {}
     app.state.verifier = Verifier(settings=settings)
     app.state.hot_readers = _hot_readers(app, services, process=name) if role in ("api", "all") else {}
-    app.hot_routes = HotRoutes(readers=list(app.state.hot_readers.values()))
+    app.state.hot_routes = HotRoutes(readers=list(app.state.hot_readers.values()))
     app.state.runtimes = {r.service.name: r for r in runtimes}
     errors.install(app)
     if role in ("api", "all"):

@@ -21,7 +21,7 @@ _COMMAND_TIMEOUT_S = 10.0
 Answer = Sequence[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Asked:
     """One caller's entry in the arrays of the statement."""
 
@@ -31,7 +31,7 @@ class Asked:
     cause: str
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Waiting:
     asked: Asked
     since: float

@@ -60,9 +60,10 @@ def call_of(service: str, read: HotRead) -> str:
 
     $1 roles, $2 roles that count where no other does, $3 the hour, $4 whether the application checks the scope as
     well; then arrays with an entry a caller: $5 persons, $6 owners, $7 owners behind a pseudonym, $8 causes. Answers
-    in order: outcome (`read`, `absent`, `forbidden`), role, columns of `row`, of `more`.
+    in order: caller (from 1), outcome (`read`, `absent`, `forbidden`), role, columns of `row`, of `more`.
     """
-    return f'SELECT * FROM "{service}"."{read.name}"($1, $2, $3, $4, $5, $6, $7, $8)'  # noqa: S608 - see `statements`
+    function = f'"{service}"."{read.name}"($1, $2, $3, $4, $5, $6, $7, $8)'
+    return f"SELECT * FROM {function} ORDER BY caller"  # noqa: S608 - see `statements`
 
 
 def statements(service: str, read: HotRead) -> list[str]:
@@ -77,58 +78,53 @@ def statements(service: str, read: HotRead) -> list[str]:
 
 
 def _function(s: str, read: HotRead) -> str:
-    """Callers follow one another: each sets its own scope before anything of an owner is read for it."""
+    """Scope after scope: it is set before anything of an owner is read for the callers who have it."""
     columns = (*_columns("row", read.row), *_columns("more", read.more))
     outs = "".join(f", {name} {kind}" for name, kind in columns)
     return f"""
 CREATE FUNCTION "{s}"."{read.name}"(
   _roles text[], _last_resort text[], _at timestamptz, _checked boolean,
   _persons text[], _asked text[], _unveiled text[], _causes text[])
-RETURNS TABLE (outcome text, caller_role text{outs})
+RETURNS TABLE (caller integer, outcome text, caller_role text{outs})
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $function$
 #variable_conflict use_column
 DECLARE
-  _person text;
+  _same record;
   _owner text;
-  _tried text[];
-  _held bigint;
-  _everything boolean;
-  _owners text[];
-  _areas text[];
-  _acting boolean;
+  _set text;
   _for text;
   _read integer[] := '{{}}';
   _fors text[] := '{{}}';
   _read_as text[] := '{{}}';
   _read_owners text[] := '{{}}';
 BEGIN
-  FOR _n IN 1 .. cardinality(_persons) LOOP
-    _person := _persons[_n];
-    _owner := _asked[_n];
-    _tried := _roles;
-    {_grants_and_scope(s)}
-    outcome := CASE WHEN _held = 0 THEN 'forbidden' ELSE 'absent' END;
-    IF _held = 0 OR _owner IS NULL THEN
-      {_empty(columns)}
-      RETURN NEXT;
+  FOR _same IN {_scopes(s)}
+  LOOP
+    IF NOT _same.covered THEN
+      RETURN QUERY SELECT u.n, CASE WHEN u.held_as IS NULL THEN 'forbidden' ELSE 'absent' END, u.held_as
+        {"".join(f", NULL::{kind}" for _, kind in columns)} FROM unnest(_same.callers, _same.roles) AS u(n, held_as);
       CONTINUE;
     END IF;
-    SELECT {", ".join(f"found.{name}" for name, _ in columns)} INTO {", ".join(name for name, _ in columns)} FROM (
-      {_joined(read)}) AS found
-      WHERE NOT _checked OR _everything OR _owner = ANY (_owners) OR EXISTS (
-        SELECT 1 FROM "{s}".owner_area a WHERE a.owner_id = _owner AND a.area_id = ANY (_areas));
-    IF FOUND THEN
-      _for := NULL;
-      IF _acting THEN
-        {_acting_for(s)}
+    -- What the policies show until the next scope.
+    _set := set_config('keyline.everything', CASE WHEN _same.everything THEN 'on' ELSE 'off' END, true)
+      || set_config('keyline.owners', _same.scope_owners, true) || set_config('keyline.areas', _same.scope_areas, true);
+    FOR caller, caller_role, _owner, outcome{"".join(f", {name}" for name, _ in columns)} IN
+      SELECT u.n, u.held_as, u._owner, coalesce(found.outcome, 'absent'){"".join(f", found.{n}" for n, _ in columns)}
+      FROM unnest(_same.callers, _same.roles, _same.owners) AS u(n, held_as, _owner) LEFT JOIN LATERAL (
+        SELECT 'read' AS outcome, its.* FROM ({_joined(read)}) AS its LIMIT 1) AS found ON true
+    LOOP
+      IF outcome = 'read' THEN
+        _for := NULL;
+        IF caller = ANY (_same.acting) THEN
+          {_acting_for(s)}
+        END IF;
+        _read := _read || caller;
+        _fors := _fors || _for;
+        _read_as := _read_as || caller_role;
+        _read_owners := _read_owners || _owner;
       END IF;
-      _read := _read || _n;
-      _fors := _fors || _for;
-      _read_as := _read_as || caller_role;
-      _read_owners := _read_owners || _owner;
-      outcome := 'read';
-    END IF;
-    RETURN NEXT;
+      RETURN NEXT;
+    END LOOP;
   END LOOP;
   IF cardinality(_read) > 0 THEN
     INSERT INTO "{s}".audit (actor, acting_for, role, action, object_type, object_id, owner_id, cause_id)
@@ -138,27 +134,35 @@ BEGIN
 END $function$"""  # noqa: S608 - names and statements come from the code; what callers say is an argument
 
 
-def _grants_and_scope(s: str) -> str:
-    """The caller's grants of this moment, and from them whose rows the policies show until the next caller.
+def _scopes(s: str) -> str:
+    """The scopes that the callers' grants of this moment give, each with the callers who have just this one.
 
-    The rule of services/kernel/auth/grants.py, access_of: roles of last resort count where no other one is held.
+    `covered` is the application's own check. The rule of services/kernel/auth/grants.py, access_of: roles of last
+    resort count where no other one is held.
     """
-    return f"""LOOP
-      SELECT count(*), bool_or(g.scope_kind = 'everything'),
-        coalesce(array_agg(g.scope_id) FILTER (WHERE g.scope_kind = 'owner'), '{{}}'),
-        coalesce(array_agg(g.scope_id) FILTER (WHERE g.scope_kind = 'area'), '{{}}'),
-        bool_or(g.acting_for IS NOT NULL),
-        coalesce(min(g.role COLLATE "C") FILTER (WHERE g.acting_for IS NULL), min(g.role COLLATE "C"))
-        INTO _held, _everything, _owners, _areas, _acting, caller_role
-        FROM "{s}".access_grant g WHERE g.person_id = _person AND g.role = ANY (_tried)
-        AND g.valid_from <= _at AND (g.valid_to IS NULL OR g.valid_to > _at);
-      EXIT WHEN _held > 0 OR _tried = _last_resort;
-      _tried := _last_resort;
-      _owner := _unveiled[_n];
-    END LOOP;
-    PERFORM set_config('keyline.everything', CASE WHEN _everything THEN 'on' ELSE 'off' END, true),
-      set_config('keyline.owners', array_to_string(_owners, ','), true),
-      set_config('keyline.areas', array_to_string(_areas, ','), true);"""  # noqa: S608
+    return f"""
+    WITH held AS (
+      SELECT p.person, h.* FROM (SELECT DISTINCT a.person FROM unnest(_persons) AS a(person)) AS p
+      CROSS JOIN LATERAL (
+        SELECT g.role = ANY (_roles) AS by_roles, bool_or(g.scope_kind = 'everything') AS everything,
+          coalesce(string_agg(DISTINCT g.scope_id, ',') FILTER (WHERE g.scope_kind = 'owner'), '') AS scope_owners,
+          coalesce(string_agg(DISTINCT g.scope_id, ',') FILTER (WHERE g.scope_kind = 'area'), '') AS scope_areas,
+          bool_or(g.acting_for IS NOT NULL) AS acting,
+          coalesce(min(g.role COLLATE "C") FILTER (WHERE g.acting_for IS NULL), min(g.role COLLATE "C")) AS role
+          FROM "{s}".access_grant g WHERE g.person_id = p.person AND g.role = ANY (_roles || _last_resort)
+          AND g.valid_from <= _at AND (g.valid_to IS NULL OR g.valid_to > _at)
+          GROUP BY by_roles ORDER BY by_roles DESC LIMIT 1) AS h),
+    callers AS (
+      SELECT c.n, o.id, h.*, coalesce(h.role IS NOT NULL AND o.id IS NOT NULL AND (NOT _checked OR h.everything
+        OR o.id = ANY (string_to_array(h.scope_owners, ',')) OR EXISTS (
+          SELECT 1 FROM "{s}".owner_area a WHERE a.owner_id = o.id
+          AND a.area_id = ANY (string_to_array(h.scope_areas, ',')))), false) AS covered
+      FROM unnest(_persons, _asked, _unveiled) WITH ORDINALITY AS c(person, asked, unveiled, n)
+      LEFT JOIN held h ON h.person = c.person
+      CROSS JOIN LATERAL (SELECT CASE WHEN h.by_roles THEN c.asked ELSE c.unveiled END) AS o(id))
+    SELECT covered, everything, scope_owners, scope_areas, array_agg(n::integer) AS callers, array_agg(id) AS owners,
+      array_agg(role) AS roles, array_agg(n::integer) FILTER (WHERE acting) AS acting
+      FROM callers GROUP BY covered, everything, scope_owners, scope_areas"""  # noqa: S608
 
 
 def _acting_for(s: str) -> str:
@@ -172,7 +176,8 @@ def _acting_for(s: str) -> str:
               OR (g.scope_kind = 'owner' AND g.scope_id = _owner)
               OR (g.scope_kind = 'area' AND EXISTS (SELECT 1 FROM "{s}".owner_area a
                 WHERE a.owner_id = _owner AND a.area_id = g.scope_id))) AS covers
-            FROM "{s}".access_grant g WHERE g.person_id = _person AND g.role = ANY (_tried)
+            FROM "{s}".access_grant g WHERE g.person_id = _persons[caller]
+            AND g.role = ANY (CASE WHEN caller_role = ANY (_roles) THEN _roles ELSE _last_resort END)
             AND g.valid_from <= _at AND (g.valid_to IS NULL OR g.valid_to > _at)) h;"""  # noqa: S608
 
 

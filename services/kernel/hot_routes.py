@@ -5,10 +5,11 @@ Both ways ask the same reader and call the same endpoint; what is refused is ref
 
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 from typing import Annotated, Any, get_type_hints
 from uuid import uuid4
@@ -23,18 +24,20 @@ from services.kernel.auth.tokens import Claims, Verifier
 from services.kernel.errors import NotFound, NotText, Problem, problem_of, problem_response
 from services.kernel.hot_batches import Answer, Asked, Batches
 from services.kernel.hot_reads import HotRead, call_of
-from services.kernel.house_headers import HOUSE_HEADERS, traceparent
 from services.kernel.veil import Veiling
 from services.kernel.work import NOTHING, Actor, Cause, Database, UnitOfWork
 
 Inner = Callable[[Request], Awaitable[Response]]
+_Headers = Sequence[tuple[bytes, bytes]]
+_WRITTEN_OTHERWISE = re.compile(rb"[%?#]")
+_OUTCOME, _ROLE, _ROW = 1, 2, 3
 
 
 class NoHotRoute(ValueError):
     """Raised at start: the route cannot be answered from a hot read."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class HotRow:
     """What was found for the caller, by column name. `memory` lasts as long as the process: for what never changes."""
 
@@ -66,6 +69,7 @@ class HotReader:
         if shape is None:
             raise NoHotRoute(f"{path}: a hot read ends in its owner, the only parameter of the path")
         self.path = path
+        self._type = f"GET {path}"
         self.prefix, self.parameter = shape[1], shape[2]
         self._read = read
         self._endpoint = endpoint
@@ -74,9 +78,10 @@ class HotReader:
         self._veiling = veiling
         self._veiled_roles = veiling.veil.roles if veiling is not None else frozenset()
         self._looks_like: TypeAdapter[str] = TypeAdapter(get_type_hints(endpoint, include_extras=True)[self.parameter])
-        self._row_end = 2 + len(read.row_names)
+        self._row_end = _ROW + len(read.row_names)
         self._memory: dict[Any, Any] = {}
         self._process = process
+        self._run, self._number = uuid4().hex, count()
         self._seconds: dict[int, Any] = {}
         self._batches = Batches(
             dsn=partial(database.dsn, "api"),
@@ -103,16 +108,16 @@ class HotReader:
         except ValidationError:
             return None
 
-    async def before_the_framework(self, scope: MutableMapping[str, Any], *, owner: str) -> bytes:
+    async def before_the_framework(self, request: "HotRequest") -> bytes:
         """The body of the answer. Raises what is refused."""
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        claims = await self._verifier.verify(given.decode("latin-1"))
-        asked, answer, cause = await self._ask(claims, text=owner, owner=owner, scope=scope)
-        owner = self._found_owner(asked, answer) or owner
+        claims = await self._verifier.verify(request.authorization)
+        cause = self._cause(claims, path=request.path, traceparent=request.traceparent)
+        asked, answer = await self._ask(claims, cause, text=request.owner, owner=request.owner)
+        owner = self._found_owner(asked, answer) or request.owner
         said = await self._endpoint(**{self.parameter: owner, "found": self._row(answer, claims, cause)})
         assert isinstance(said, BaseModel), "a hot read is answered by a model"
         body = said.__pydantic_serializer__.to_json(said)
-        if self._veiling is not None and answer[1] in self._veiled_roles:
+        if self._veiling is not None and answer[_ROLE] in self._veiled_roles:
             return bytes(self._veiling.close(Response(body, media_type="application/json")).body)
         return body
 
@@ -120,22 +125,22 @@ class HotReader:
         """The same for `KeylineRoute`; what no owner is called is left to the framework, which names the rule."""
         claims = await self._verifier.verify(request.headers.get("authorization", ""))
         text = str(request.scope["path_params"][self.parameter])
-        asked, answer, cause = await self._ask(claims, text=text, owner=self.owner_of(text), scope=request.scope)
+        parent = request.scope.get("traceparent", "")
+        cause = self._cause(claims, path=request.scope["path"], traceparent=parent)
+        asked, answer = await self._ask(claims, cause, text=text, owner=self.owner_of(text))
         owner = self._found_owner(asked, answer)
         request.state.found = self._row(answer, claims, cause) if owner is not None else None
-        if self._veiling is not None and answer[1] in self._veiled_roles:
+        if self._veiling is not None and answer[_ROLE] in self._veiled_roles:
             inner = self._veiling.around(inner)
         return await inner(request)
 
-    async def _ask(
-        self, claims: Claims, *, text: str, owner: str | None, scope: MutableMapping[str, Any]
-    ) -> tuple[Asked, Answer, Cause]:
-        cause = Cause(
-            id=f"{claims.person_id}|GET {scope['path']}|{uuid4()}",
-            source="http",
-            type=f"GET {self.path}",
-            traceparent=scope.get("traceparent", ""),
+    def _cause(self, claims: Claims, *, path: str, traceparent: str) -> Cause:
+        number = f"{self._run}{next(self._number):x}"
+        return Cause(
+            id=f"{claims.person_id}|GET {path}|{number}", source="http", type=self._type, traceparent=traceparent
         )
+
+    async def _ask(self, claims: Claims, cause: Cause, *, text: str, owner: str | None) -> tuple[Asked, Answer]:
         opened = self._veiling.opened(self.parameter, text) if self._veiling is not None else None
         unveiled = self.owner_of(opened) if opened is not None else None
         noted = f"{cause.source}/{cause.id}"[:160] if owner is not None or unveiled is not None else ""
@@ -143,13 +148,13 @@ class HotReader:
         if not _can_be_stored(asked.person + asked.cause):
             raise NotText
         try:
-            return asked, await self._batches.ask(asked), cause
+            return asked, await self._batches.ask(asked)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise problem_of(error) from error
 
     def _found_owner(self, asked: Asked, answer: Answer) -> str | None:
         """None where the caller may read and asked for what no owner is called. Raises NoRole and NotFound."""
-        outcome, role = answer[0], answer[1]
+        outcome, role = answer[_OUTCOME], answer[_ROLE]
         if outcome == "forbidden":
             raise grants.NoRole
         veiled = role in self._veiled_roles
@@ -161,51 +166,76 @@ class HotReader:
         return owner
 
     def _row(self, answer: Answer, claims: Claims, cause: Cause) -> HotRow:
-        row, more = answer[2 : self._row_end], answer[self._row_end :]
+        row, more = answer[_ROW : self._row_end], answer[self._row_end :]
         return HotRow(
-            role=answer[1],
+            role=answer[_ROLE],
             row=SimpleNamespace(**dict(zip(self._read.row_names, row, strict=True))),
             more=SimpleNamespace(**dict(zip(self._read.more_names, more, strict=True))) if _any(more) else None,
             memory=self._memory,
-            work=partial(self._work, cause, Actor(person_id=claims.person_id, role=answer[1])),
+            work=partial(self._work, cause, Actor(person_id=claims.person_id, role=answer[_ROLE])),
         )
 
     def _work(self, cause: Cause, actor: Actor) -> AbstractAsyncContextManager[UnitOfWork]:
         return self._database.work(role="api", cause=cause, actor=actor, scope=NOTHING)
 
 
-class HotRoutes:
-    """Pure ASGI: answers plain requests of hot routes, and hands everything else on to the framework."""
+@dataclass(kw_only=True, slots=True)
+class HotAnswer:
+    """`headers` beside those that every answer has."""
 
-    def __init__(self, *, readers: Sequence[HotReader]) -> None:
-        self._readers = {reader.prefix: reader for reader in readers}
+    status: int
+    headers: _Headers
+    body: bytes
 
-    def plain(self, scope: MutableMapping[str, Any]) -> tuple[HotReader, str] | None:
-        """The reader and the owner. Anything out of the ordinary is the framework's: a query, a name no owner has."""
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
-            return None
-        path: str = scope["path"]
-        cut = path.rfind("/") + 1
-        reader = self._readers.get(path[:cut])
-        owner = reader.owner_of(path[cut:]) if reader is not None else None
-        return (reader, owner) if reader is not None and owner is not None else None
 
-    async def answer(self, reader: HotReader, owner: str, *, scope: MutableMapping[str, Any], send: Any) -> None:
+@dataclass(kw_only=True, slots=True)
+class HotRequest:
+    """A plain request: a GET without a query or a body, of an owner that could be one."""
+
+    reader: HotReader
+    owner: str
+    path: str
+    headers: _Headers
+    traceparent: str
+
+    @property
+    def authorization(self) -> str:
+        for name, value in self.headers:
+            if name == b"authorization":
+                return value.decode("latin-1")
+        return ""
+
+    async def answer(self) -> HotAnswer:
         begun = time.perf_counter()
-        scope["traceparent"] = parent = traceparent(scope["headers"])
-        headers = [*HOUSE_HEADERS, (b"traceparent", parent.encode())]
-        status = 200
+        headers = [(b"traceparent", self.traceparent.encode())]
         try:
-            body = await reader.before_the_framework(scope, owner=owner)
-            headers += (b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")
+            body = await self.reader.before_the_framework(self)
+            headers += (b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")
+            answer = HotAnswer(status=200, headers=headers, body=body)
         except Exception as error:
             problem = error if isinstance(error, Problem) else problem_of(error)
+            scope = {"type": "http", "method": "GET", "path": self.path, "query_string": b"", "headers": self.headers}
             refusal = problem_response(Request(scope), problem)
-            status, body = refusal.status_code, bytes(refusal.body)
             headers += refusal.raw_headers
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        reader.took(time.perf_counter() - begun, status=status)
+            answer = HotAnswer(status=refusal.status_code, headers=headers, body=bytes(refusal.body))
+        self.reader.took(time.perf_counter() - begun, status=answer.status)
+        return answer
+
+
+class HotRoutes:
+    """Which requests are answered before the framework (`http_protocol.py`)."""
+
+    def __init__(self, *, readers: Sequence[HotReader]) -> None:
+        self._readers = {reader.prefix.encode(): reader for reader in readers}
+
+    def plain(self, url: bytes) -> tuple[HotReader, str] | None:
+        """The reader and the owner. Anything out of the ordinary is the framework's: a query, a name no owner has."""
+        cut = url.rfind(b"/") + 1
+        reader = self._readers.get(url[:cut])
+        if reader is None or not url.isascii() or _WRITTEN_OTHERWISE.search(url):
+            return None
+        owner = reader.owner_of(url[cut:].decode())
+        return (reader, owner) if owner is not None else None
 
 
 def _any(values: Sequence[Any]) -> bool:

@@ -13,6 +13,8 @@ from services.portrait import tables as t
 from services.portrait.metering.curves import read_curves
 from services.portrait.rules.day_block import CHANNELS, MISSING
 
+_OF_AN_ACCOUNT = tuple(schemas.AccountLine.model_fields)
+
 
 async def customer_page(work: UnitOfWork, *, after: str, limit: int) -> schemas.CustomerPage:
     p = t.profile.c
@@ -51,8 +53,7 @@ async def profile_of(work: UnitOfWork, *, customer_id: str) -> Row[Any]:
 
 def accounts_of(profile: Row[Any]) -> list[schemas.AccountLine]:
     return [
-        schemas.AccountLine(**{name: account[name] for name in schemas.AccountLine.model_fields})
-        for account in profile.body["accounts"]
+        schemas.AccountLine(**{name: account[name] for name in _OF_AN_ACCOUNT}) for account in profile.body["accounts"]
     ]
 
 
