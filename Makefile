@@ -32,7 +32,7 @@ test: $(READY) ## all tests on an embedded Postgres 18 and a real broker
 	$(RUN) -m pytest -q -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY) ## the long runs
-	$(RUN) -m pytest -q -m long
+	$(RUN) -m pytest -q -m long -n 2 --dist loadfile
 
 demo: $(READY) ## the whole loop on measured data, told as it happens; ends with one line of JSON
 	$(RUN) -m deploy.demo
