@@ -170,13 +170,18 @@ async def _taken(
 
 
 async def _resendable(work: UnitOfWork, provider: Channel, rows: Sequence[Row]) -> list[Row]:
-    """A message whose sender died may be out: it goes again only where the provider would notice the repetition."""
+    """A message that may be out goes again only where the provider would notice the repetition, and while it does.
+
+    That is one whose sender died, and one that was to be tried again and had to wait: for a circuit, for a sender.
+    """
     ready: list[Row] = []
     for row in rows:
-        if row["state"] != "sending":
+        died = row["state"] == "sending"
+        if not died and row["doubtful_since"] is None:
             ready.append(row)
             continue
-        await note_attempt(work, row, outcome="lost", reason="lease ended without an answer")
+        if died:
+            await note_attempt(work, row, outcome="lost", reason="lease ended without an answer")
         doubt = row["doubtful_since"] or row["next_attempt_at"] - LEASE
         doubtful = {**row, "doubtful_since": doubt}
         if row["provider"] == provider.name and work.now < doubt + provider.dedupe:

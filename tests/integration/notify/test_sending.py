@@ -60,6 +60,20 @@ async def test_a_lost_answer_is_asked_about_under_the_same_id_and_the_person_see
     ]  # fmt: skip
 
 
+async def test_a_doubtful_message_whose_next_try_was_held_up_beyond_the_providers_memory_is_not_sent_again(
+    sending: Sending,
+) -> None:
+    wechat = sending.provider("wechat")
+    wechat.script = lost
+    await sending.tell(["P-1"], rule=FAULT)
+    await sending.settle()
+    wechat.script = None
+    await sending.advance(to=11 * MINUTE)  # no sender ran, or the circuit was open: the try of the first second is due
+    await sending.settle()
+    assert [at for at, _ in wechat.calls] == [START] and len(wechat.shown) == 1
+    assert [s[1:3] for s in await sending.states()][-1] == ("sms", "accepted"), "its fate is unknown: by text as well"
+
+
 async def test_a_bill_whose_fate_is_unknown_is_not_pushed_again_but_stands_in_the_inbox(sending: Sending) -> None:
     sending.provider("wechat").script = lost
     bill = rule("wechat", "sms", "inbox", priority=3, give_up_minutes=2880)
