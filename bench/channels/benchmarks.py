@@ -108,7 +108,7 @@ async def http_clients(_: Stack, size: Size) -> AsyncIterator[Sequence[Variant]]
                 ),
                 Variant(
                     name="aiohttp", what="one aiohttp.ClientSession with as many connections, kept alive",
-                    run=lambda: with_aiohttp(url, wanted), target=1.3,
+                    run=lambda: with_aiohttp(url, wanted), target=1.5,
                 ),
                 Variant(
                     name="httpx", what="one httpx.AsyncClient with as many connections, kept alive",

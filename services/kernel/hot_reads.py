@@ -5,7 +5,7 @@ API's login: what it reads passes the policies of the tables under the scope tha
 (docs/adr/0011-hot-reads.md).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -185,11 +185,6 @@ def _columns(prefix: str, statement: Select[Any] | None) -> list[tuple[str, str]
     """Name -> type of each column. The names are ours, so that no column of a table is meant by one of them."""
     columns = statement.selected_columns if statement is not None else ()
     return [(f"{prefix}_{n}", column.type.compile(dialect=_DIALECT)) for n, column in enumerate(columns)]
-
-
-def _empty(columns: Sequence[tuple[str, str]]) -> str:
-    """Nothing of the caller before stays in the answer."""
-    return " ".join(f"{name} := NULL;" for name, _ in columns)
 
 
 def _joined(read: HotRead) -> str:
